@@ -1,0 +1,213 @@
+"""The networks: build one by name, load its weights, replace its head, freeze and unfreeze its layers.
+
+Every network here is torchvision's own `VGG` class: `features` (convolutions), `avgpool`, and a `classifier` of seven
+slots whose last one, `classifier[6]`, is the head. `pocket_vgg` is the same class with narrow layers, small enough for
+a laptop's CPU; its weights ship with the course.
+"""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision import models
+from torchvision.models.vgg import VGG, make_layers
+
+ASSETS = Path(__file__).resolve().parent / "assets"
+POCKET_WEIGHTS = ASSETS / "pocket_vgg.safetensors"
+POCKET_CARD = ASSETS / "pocket_vgg.json"
+
+POCKET_LAYERS = [8, "M", 16, "M", 32, 32, "M", 64, 64, "M", 96, 96, "M"]
+POCKET_HIDDEN = 256
+NAMES = ("pocket_vgg", "vgg11", "vgg11_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn")
+
+
+def pocket_vgg(num_classes: int, batch_norm: bool = False, dropout: float = 0.5) -> VGG:
+    """An untrained `pocket_vgg`: VGG-16's plan with about one percent of its parameters.
+
+    `batch_norm` is for pre-training only; the shipped weights have it folded into the convolutions.
+    """
+    model = VGG(make_layers(POCKET_LAYERS, batch_norm=batch_norm), init_weights=False)
+    channels = POCKET_LAYERS[-2]
+    model.classifier = nn.Sequential(
+        nn.Linear(channels * 7 * 7, POCKET_HIDDEN), nn.ReLU(True), nn.Dropout(dropout),
+        nn.Linear(POCKET_HIDDEN, POCKET_HIDDEN), nn.ReLU(True), nn.Dropout(dropout),
+        nn.Linear(POCKET_HIDDEN, num_classes),
+    )
+    for layer in model.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+    return model
+
+
+def build(name: str, weights: str | None = "default", num_classes: int | None = None, device: str = "cpu",
+          seed: int = 0) -> VGG:
+    """Build a network by name.
+
+    Args:
+        name: one of `NAMES`.
+        weights: "default" for the pre-trained weights (`pocket_vgg`'s ship with the course, the others are
+            torchvision's), the name of another of torchvision's weights ("IMAGENET1K_FEATURES"), or None for random
+            ones, drawn by torchvision's own recipe from `seed`.
+        num_classes: outputs of a new, random head; None keeps the source task's head.
+        device: "meta" builds a network without memory for its weights, for counting and looking.
+
+    Returns:
+        A torchvision `VGG` in training mode: images (n, 3, H, W) float in, logits (n, classes) float out.
+
+    Raises:
+        ValueError: unknown name or weights.
+        RuntimeError: weights that can't be read or fetched.
+    """
+    if name not in NAMES:
+        raise ValueError(f"Unknown backbone {name!r}; choose one of {', '.join(NAMES)}.")
+    with torch.random.fork_rng(devices=[]), torch.device(device):
+        torch.manual_seed(seed)
+        model = pocket_vgg(len(card()["categories"])) if name == "pocket_vgg" else getattr(models, name)()
+    if weights is not None and device != "meta":
+        model.load_state_dict(read_weights(name, weights))
+    if num_classes is not None:
+        replace_head(model, num_classes, seed=seed)
+    return model
+
+
+def card() -> dict:
+    """The model card of the shipped `pocket_vgg`: source task, its classes, accuracy, seed, normalisation."""
+    try:
+        return json.loads(POCKET_CARD.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RuntimeError(f"The asset {POCKET_CARD.name} is missing or damaged; get a fresh copy of the course.") from error
+
+
+def weights_of(name: str, weights: str = "default"):
+    """torchvision's weights enum member for one of its networks; raises `ValueError` with the valid names."""
+    enum = models.get_model_weights(name)
+    member = "DEFAULT" if weights == "default" else weights
+    if member not in enum.__members__:
+        raise ValueError(f"Unknown weights {weights!r} for {name}; choose one of {', '.join(enum.__members__)}.")
+    return enum[member]
+
+
+def read_weights(name: str, weights: str = "default") -> dict[str, Tensor]:
+    """The pre-trained state dict (float32, on the CPU); torchvision's are fetched into its cache and hash-checked."""
+    if name == "pocket_vgg":
+        if weights != "default":
+            raise ValueError(f"Unknown weights {weights!r} for pocket_vgg; only 'default' ships with the course.")
+        try:
+            return {key: value.float() for key, value in load_file(POCKET_WEIGHTS).items()}
+        except Exception as error:  # safetensors raises its own error types
+            raise RuntimeError(
+                f"The asset {POCKET_WEIGHTS.name} is missing or damaged; get a fresh copy of the course.") from error
+    member = weights_of(name, weights)
+    try:
+        return member.get_state_dict(progress=True, check_hash=True)
+    except Exception as error:
+        raise RuntimeError(f"The weights of {name} could not be read or fetched from {member.url} ({error}).") from error
+
+
+def weights_cached(name: str) -> bool:
+    """Whether the default weights can be had without a network."""
+    if name == "pocket_vgg":
+        return POCKET_WEIGHTS.exists()
+    return (Path(torch.hub.get_dir()) / "checkpoints" / Path(weights_of(name).url).name).exists()
+
+
+def normalisation(name: str, weights: str = "default") -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Channel mean and standard deviation, on the 0..1 scale, of the images the weights were trained on."""
+    if name == "pocket_vgg":
+        return tuple(card()["mean"]), tuple(card()["std"])
+    transforms = weights_of(name, weights).transforms()
+    return tuple(transforms.mean), tuple(transforms.std)
+
+
+# --- the head ----------------------------------------------------------------------------------------------------
+
+def head(model: VGG) -> nn.Linear:
+    """The layer that turns the last hidden features into logits: `classifier[6]`."""
+    return model.classifier[6]
+
+
+def replace_head(model: VGG, num_classes: int, seed: int = 0) -> VGG:
+    """Put a new, random linear layer in the head's place; everything below keeps its weights. Returns `model`.
+
+    Notebook 02 does this by hand. Weights: normal with standard deviation 0.01, biases zero, as in torchvision's VGG.
+    """
+    if num_classes < 2:
+        raise ValueError(f"A classifier needs at least 2 classes, not {num_classes}.")
+    old = head(model)
+    new = nn.Linear(old.in_features, num_classes, device=old.weight.device, dtype=old.weight.dtype)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        new.weight.copy_(torch.randn(new.weight.shape) * 0.01)
+        new.bias.zero_()
+    model.classifier[6] = new
+    return model
+
+
+# --- freezing ----------------------------------------------------------------------------------------------------
+
+def freeze(module: nn.Module) -> nn.Module:
+    """Stop training all parameters of a model or a part of it. Returns `module`.
+
+    Batch norm layers also keep a running mean and variance, which change in training mode without any gradient. In a
+    frozen layer they are left alone: such a layer runs in evaluation mode, whatever `model.train()` says.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d) and _keep_statistics not in layer._forward_pre_hooks.values():
+            layer.register_forward_pre_hook(_keep_statistics)
+    module.requires_grad_(False)
+    return module
+
+
+def unfreeze(module: nn.Module) -> nn.Module:
+    """Train all parameters of a model or a part of it (again). Returns `module`."""
+    module.requires_grad_(True)
+    return module
+
+
+def _keep_statistics(layer: nn.BatchNorm2d, inputs) -> None:
+    if not layer.weight.requires_grad:
+        layer.eval()
+
+
+def count_parameters(module: nn.Module, trainable: bool = False) -> int:
+    """How many numbers the module holds; with `trainable`, only those that training may change."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad or not trainable)
+
+
+def parameter_groups(model: VGG, backbone_lr: float, head_lr: float) -> list[dict]:
+    """Two optimiser groups with their own learning rates: the pre-trained layers, and the new head."""
+    on_top = set(head(model).parameters())
+    below = [p for p in model.parameters() if p.requires_grad and p not in on_top]
+    groups = [{"params": below, "lr": backbone_lr}, {"params": [p for p in on_top if p.requires_grad], "lr": head_lr}]
+    return [group for group in groups if group["params"]]
+
+
+# --- folding -----------------------------------------------------------------------------------------------------
+
+@torch.no_grad()
+def fold_first_linear(model: VGG, image_size: int = 96) -> VGG:
+    """Shrink the first fully connected layer to what images of this size need; the logits stay the same.
+
+    VGG's `avgpool` brings every feature map to 7 x 7. Where the map that arrives is smaller (3 x 3 for 96 pixels), the
+    49 values a channel are fixed linear combinations of 9, so the pooling can be multiplied into the layer's weights:
+    W' = W P with P the (49, 9) pooling matrix. Changes `model` in place and returns it; `avgpool` becomes the identity.
+
+    Raises `ValueError` if `image_size` leaves no feature map, or one so large that folding would not save anything.
+    """
+    side, pool, first = image_size // 32, model.avgpool.output_size[0], model.classifier[0]
+    if not 1 <= side < pool:
+        raise ValueError(f"Folding helps for images of 32 to {32 * pool - 1} pixels a side, not {image_size}.")
+    cells = torch.eye(side * side, device=first.weight.device).view(side * side, 1, side, side)
+    pooling = nn.functional.adaptive_avg_pool2d(cells, pool).flatten(1).T  # (pool * pool, side * side)
+    channels = first.in_features // pool**2
+    folded = nn.Linear(channels * side * side, first.out_features, device=first.weight.device)
+    weight = first.weight.view(first.out_features, channels, pool * pool) @ pooling
+    folded.weight.copy_(weight.flatten(1))
+    folded.bias.copy_(first.bias)
+    model.classifier[0] = folded
+    model.avgpool = nn.Identity()
+    return model

@@ -1,0 +1,1 @@
+"""Scripts that made what ships in `helpers/assets`; a reader of the course never needs to run them."""
