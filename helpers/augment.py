@@ -11,12 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-
-def check_images(images: Tensor) -> None:
-    """Raise `ValueError` unless `images` is a uint8 tensor of shape (n, 3, H, W)."""
-    if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
-        got = f"{images.dtype} of shape {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
-        raise ValueError(f"Images must be a uint8 tensor of shape (n, 3, height, width), not {got}.")
+from helpers.datasets import check_images
 
 
 def random_crop(images: Tensor, padding: int = 4, generator: torch.Generator | None = None) -> Tensor:

@@ -29,7 +29,9 @@ def pocket_vgg(num_classes: int, batch_norm: bool = False, dropout: float = 0.5)
 
     `batch_norm` is for pre-training only; the shipped weights have it folded into the convolutions.
     """
-    model = VGG(make_layers(POCKET_LAYERS, batch_norm=batch_norm), init_weights=False)
+    with torch.device("meta"):  # VGG's own 4096-wide classifier is replaced at once: give it no memory
+        model = VGG(nn.Sequential(), init_weights=False)
+    model.features = make_layers(POCKET_LAYERS, batch_norm=batch_norm)
     channels = POCKET_LAYERS[-2]
     model.classifier = nn.Sequential(
         nn.Linear(channels * 7 * 7, POCKET_HIDDEN), nn.ReLU(True), nn.Dropout(dropout),
@@ -123,6 +125,11 @@ def normalisation(name: str, weights: str = "default") -> tuple[tuple[float, ...
     return tuple(transforms.mean), tuple(transforms.std)
 
 
+def source_classes(name: str, weights: str = "default") -> tuple[str, ...]:
+    """The names of the classes that the pre-trained head tells apart, in the order of its outputs."""
+    return tuple(card()["categories"] if name == "pocket_vgg" else weights_of(name, weights).meta["categories"])
+
+
 # --- the head ----------------------------------------------------------------------------------------------------
 
 def head(model: VGG) -> nn.Linear:
@@ -138,8 +145,8 @@ def replace_head(model: VGG, num_classes: int, seed: int = 0) -> VGG:
     if num_classes < 2:
         raise ValueError(f"A classifier needs at least 2 classes, not {num_classes}.")
     old = head(model)
-    new = nn.Linear(old.in_features, num_classes, device=old.weight.device, dtype=old.weight.dtype)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
+        new = nn.Linear(old.in_features, num_classes, device=old.weight.device, dtype=old.weight.dtype)
         torch.manual_seed(seed)
         new.weight.copy_(torch.randn(new.weight.shape) * 0.01)
         new.bias.zero_()

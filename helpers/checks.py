@@ -4,6 +4,17 @@ An answer that is still `...` is reported as not answered yet.
 """
 from __future__ import annotations
 
+import copy
+import math
+
+import torch
+from torch import nn
+from torchvision.models.vgg import VGG
+
+from helpers import anatomy, backbones
+from helpers.augment import Preprocess, normalise
+from helpers.training import evaluate
+
 
 def _report(name: str, answer, problem: str | None, praise: str) -> None:
     """Print the verdict on an exercise: `problem` says what is wrong, None means the answer is right."""
@@ -13,3 +24,285 @@ def _report(name: str, answer, problem: str | None, praise: str) -> None:
         print(f"{name}: not yet. {problem}")
     else:
         print(f"{name}: right. {praise}")
+
+
+# --- notebook 01 ---
+
+def labels_needed(answer, curve: dict[str, dict[int, list[float]]]) -> None:
+    """Exercise 1.1: the label count at which scratch first reaches what frozen has with the fewest, or "never"."""
+    means = {method: {count: sum(v) / len(v) for count, v in points.items()} for method, points in curve.items()}
+    counts = sorted(means["scratch"])
+    goal = means["frozen"][counts[0]]
+    truth = next((count for count in counts if means["scratch"][count] >= goal), "never")
+    problem = None
+    if answer not in [*counts, "never"]:
+        problem = f"The answer is one of {', '.join(map(str, counts))} or 'never'."
+    elif answer == "never" and truth != "never":
+        problem = "There is a label count at which the curve from scratch gets there. Compare the means."
+    elif truth == "never" and answer != "never":
+        problem = f"With {answer} labels a class the mean from scratch is still below the frozen one's with {counts[0]}."
+    elif answer != truth:
+        problem = ("It gets there with fewer labels already." if answer > truth else
+                   f"With {answer} labels a class the mean from scratch is still lower.")
+    _report("Exercise 1.1", answer, problem, "That is how many labels pre-training stood in for.")
+
+
+def head_size(answer, features: int, classes: int) -> None:
+    """Exercise 1.2: parameters of a linear layer from `features` inputs to `classes` outputs."""
+    truth = features * classes + classes
+    problem = None
+    if not isinstance(answer, (int, float)) or isinstance(answer, bool):
+        problem = "The answer is a whole number."
+    elif answer == features * classes:
+        problem = "These are the weights; each class has a bias as well."
+    elif answer != truth:
+        problem = f"The layer has {features} inputs and {classes} outputs: one weight for each pair, one bias an output."
+    _report("Exercise 1.2", answer, problem, "Weights and biases.")
+
+
+def convolutions_frozen(answer) -> None:
+    """Exercise 1.3: a VGG with ten outputs whose `features` are frozen and whose `classifier` learns."""
+    problem = None
+    if answer is not ... and not isinstance(answer, VGG):
+        problem = "The answer is a network, as backbones.build returns it."
+    elif answer is not ...:
+        frozen = [name for name, p in answer.named_parameters() if not p.requires_grad]
+        learning = [name for name, p in answer.named_parameters() if p.requires_grad]
+        if answer.classifier[6].out_features != 10:
+            problem = f"The head has {answer.classifier[6].out_features} outputs; the target task has 10 classes."
+        elif wrong := [name for name in learning if name.startswith("features")]:
+            problem = f"{wrong[0]} still requires grad."
+        elif wrong := [name for name in frozen if name.startswith("classifier")]:
+            problem = f"{wrong[0]} does not require grad, so it would not learn."
+    _report("Exercise 1.3", answer, problem, "The convolutions stay, the fully connected layers learn.")
+
+
+# --- notebook 02 ---
+
+def smallest_image(answer) -> None:
+    """Exercise 2.1: the side in pixels of the smallest square image that VGG-16 accepts."""
+    problem = None
+    if not isinstance(answer, int) or isinstance(answer, bool) or answer < 1:
+        problem = "The answer is a whole number of pixels, at least 1."
+    elif not _fits(answer):
+        problem = f"An image of {answer} pixels a side does not get through: a pooling layer is left with nothing."
+    elif _fits(answer - 1):
+        problem = f"{answer} pixels a side get through, but smaller images do as well."
+    _report("Exercise 2.1", answer, problem, "Every max pooling needs at least two rows to make one of.")
+
+
+def _fits(side: int) -> bool:
+    """Whether an image of this side gets through VGG-16 (built without weights)."""
+    try:
+        anatomy.layer_table(backbones.build("vgg16", device="meta"), side)
+    except ValueError:
+        return False
+    return True
+
+
+def receptive_field(answer) -> None:
+    """Exercise 2.2: a function from a list of (kernel, stride) pairs, first layer first, to the field's side in pixels.
+
+    Tried on small stacks of layers, each measured by `anatomy.layer_table`.
+    """
+    stacks = ([(3, 1)], [(3, 1), (3, 1)], [(2, 2), (3, 1)], [(3, 1), (2, 2), (3, 1), (3, 1), (2, 2)],
+              [(7, 4), (5, 1), (3, 2)])
+    problem = None
+    if answer is not ... and not callable(answer):
+        problem = "The answer is a function; give its name, without brackets behind it."
+    elif answer is not ...:
+        for stack in stacks:
+            layers = nn.Sequential(*(nn.Conv2d(3, 3, kernel, stride) for kernel, stride in stack))
+            truth = anatomy.layer_table(layers, 96)[-1].receptive_field
+            try:
+                given = answer(list(stack))
+                right = bool(given == truth)
+            except Exception as error:  # whatever a reader's function may raise
+                problem = f"For the layers {stack} the function stopped with {type(error).__name__}: {error}."
+                break
+            if not right:
+                problem = f"For the (kernel, stride) pairs {stack} it gives {given!r}; a unit sees something else."
+                break
+    _report("Exercise 2.2", answer, problem, f"It agrees with the layer table on {len(stacks)} stacks of layers.")
+
+
+def folded_for_64(answer, name: str) -> None:
+    """Exercise 2.3: the backbone `name` with its first fully connected layer folded for images of 64 x 64 pixels."""
+    problem = None
+    if answer is not ... and not (isinstance(answer, VGG) and isinstance(answer.classifier, nn.Sequential)):
+        problem = "The answer is a network, as backbones.build returns it."
+    elif answer is not ...:
+        truth = backbones.build(name).eval()
+        inputs = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        channels = anatomy.layer_table(truth, 64)[-8].shape[0]  # of avgpool, the layer before the seven slots
+        first = answer.classifier[0]
+        try:
+            with torch.no_grad():
+                logits = copy.deepcopy(answer).cpu().float().eval()(inputs)
+        except Exception as error:  # whatever a half-folded network may raise
+            logits, why = None, str(error).splitlines()[0]
+        with torch.no_grad():
+            expected = truth(inputs)
+        if not isinstance(first, nn.Linear):
+            problem = f"classifier[0] is a {type(first).__name__}; it should be a linear layer."
+        elif first.in_features == truth.classifier[0].in_features:
+            problem = f"classifier[0] still has {first.in_features:,} inputs."
+        elif first.in_features != channels * 4:
+            problem = (f"classifier[0] has {first.in_features:,} inputs. How many cells has the feature map of a "
+                       f"64-pixel image, and how many channels?")
+        elif logits is None:
+            problem = f"Images of 64 pixels do not get through: {why}"
+        elif logits.shape != expected.shape:
+            problem = f"It gives {logits.shape[1]} logits for an image; the original gives {expected.shape[1]}."
+        elif not torch.allclose(logits, expected, rtol=1e-3, atol=1e-3):
+            largest = (logits - expected).abs().max()
+            problem = f"The logits of 64-pixel images differ from the original's by up to {largest:.3g}."
+    _report("Exercise 2.3", answer, problem, "Fewer weights, the same logits.")
+
+
+# --- notebook 04 ---
+
+def loss_of_probability(answer, probability: float) -> None:
+    """Exercise 4.1: the cross-entropy of an image whose right class got `probability`."""
+    truth = -math.log(probability)
+    problem = None
+    if not isinstance(answer, (int, float)) or isinstance(answer, bool):
+        problem = "The answer is a number."
+    elif math.isclose(answer, -truth, abs_tol=0.01):
+        problem = "Mind the sign: a loss is never negative."
+    elif math.isclose(answer, truth / math.log(2), abs_tol=0.01) or math.isclose(answer, truth / math.log(10), abs_tol=0.01):
+        problem = "That is the logarithm to another base; the loss uses the natural one."
+    elif not math.isclose(answer, truth, abs_tol=0.01):
+        problem = "Minus the natural logarithm of the probability, to two digits after the point."
+    _report("Exercise 4.1", answer, problem, "Certain and right would cost nothing.")
+
+
+def two_rates(answer, model: VGG) -> None:
+    """Exercise 4.2: an optimiser in which every backbone parameter has a tenth of the head's learning rate."""
+    problem = None
+    if answer is not ... and not isinstance(answer, torch.optim.Optimizer):
+        problem = "The answer is an optimiser from torch.optim."
+    elif answer is not ...:
+        rate = {p: group["lr"] for group in answer.param_groups for p in group["params"]}
+        missing = [name for name, p in model.named_parameters() if p not in rate]
+        head = {rate.get(p) for p in model.classifier[6].parameters()}
+        below = {rate.get(p) for name, p in model.named_parameters() if not name.startswith("classifier.6")}
+        if missing:
+            problem = f"{missing[0]} of this network is in none of the optimiser's groups."
+        elif len(head) > 1 or len(below) > 1:
+            problem = "Use one rate for the whole head and one for everything below."
+        elif not math.isclose(head.pop(), 10 * below.pop(), rel_tol=1e-6):
+            problem = "The head's rate is not ten times the backbone's."
+    _report("Exercise 4.2", answer, problem, "The pre-trained layers take small steps, the new one large steps.")
+
+
+def in_between(answer, val, preprocess, frozen_runs) -> None:
+    """Exercise 4.3: a trained VGG with frozen `features`; reports its validation accuracy beside the frozen runs'."""
+    problem, praise = None, ""
+    if answer is not ... and not isinstance(answer, VGG):
+        problem = "The answer is the trained network."
+    elif answer is not ...:
+        learning = [name for name, p in answer.named_parameters() if p.requires_grad]
+        if wrong := [name for name in learning if name.startswith("features")]:
+            problem = f"{wrong[0]} still requires grad."
+        elif not any(name.startswith("classifier.0") for name in learning):
+            problem = "classifier.0.weight does not require grad: all of the classifier should learn."
+        elif answer.classifier[6].out_features != len(val.classes):
+            problem = f"The head has {answer.classifier[6].out_features} outputs; there are {len(val.classes)} classes."
+        else:
+            own = 100 * evaluate(answer, val, preprocess).accuracy
+            others = [100 * history.best_accuracy for _, history in frozen_runs]
+            praise = (f"In between: {own:.1f} % of the validation images; frozen: {min(others):.1f} to {max(others):.1f} %. "
+                      "Was your prediction right?")
+            if own < 200 / len(val.classes):
+                problem = f"It gets {own:.1f} % of the validation images right, hardly more than guessing: was it trained?"
+    _report("Exercise 4.3", answer, problem, praise)
+
+
+# --- notebook 03 ---
+
+def count_crops(answer, padding: int) -> None:
+    """Exercise 3.1: how many different images random crop with `padding` pixels, then a random flip, makes of one."""
+    places = 2 * padding + 1
+    problem = None
+    if not isinstance(answer, (int, float)) or isinstance(answer, bool):
+        problem = "The answer is a whole number."
+    elif answer == places**2:
+        problem = "These are the windows; some of the images come out mirrored as well."
+    elif answer in (places, 2 * places):
+        problem = "The window moves in two directions, independently."
+    elif answer in (padding**2, 2 * padding**2, (2 * padding) ** 2, 2 * (2 * padding) ** 2):
+        problem = "Count the places again: the window may also stay where it is, and the border is on both sides."
+    elif answer != 2 * places**2:
+        problem = "Count the places from top to bottom, then those from left to right, then think of the mirror."
+    _report("Exercise 3.1", answer, problem, "All from one stored image, and all with the same label.")
+
+
+def digits_preprocess(answer, mean, std) -> None:
+    """Exercise 3.2: a `Preprocess` fit for handwritten digits and a backbone that expects `mean` and `std`."""
+    problem = None
+    if answer is ... or answer is None:
+        pass
+    elif not isinstance(answer, Preprocess):
+        problem = f"The answer is a Preprocess(mean, std, padding=..., flip=...), not {type(answer).__name__}."
+    else:
+        images = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        try:
+            unchanged, expected = answer(images), normalise(images, mean, std)
+            drawn = answer.augment(images, torch.Generator().manual_seed(0))
+        except Exception as error:  # any setting can be nonsense; say what it led to
+            problem = f"It can't be applied to images: {error}"
+        else:
+            if not torch.allclose(unchanged, expected, atol=1e-4):
+                problem = "The pre-trained network expects other constants than these."
+            elif answer.flip:
+                problem = "Some training images would come out mirrored. Is a mirrored 3 still a 3?"
+            elif torch.equal(drawn, unchanged):
+                problem = "It changes nothing at all: digits may well sit a few pixels further left or lower."
+            elif answer.padding > 16:
+                problem = f"With padding {answer.padding}, parts of a digit are cut away. Would you still read it?"
+    _report("Exercise 3.2", answer, problem, "It moves the digit and leaves its meaning alone.")
+
+
+def random_brightness(answer) -> None:
+    """Exercise 3.3: a function (images, strength, generator) -> images, each with its own brightness."""
+    problem = None
+    if callable(answer):
+        try:
+            problem = _brightness_problem(answer)
+        except Exception as error:  # the reader's code may raise anything
+            problem = f"It stopped with {type(error).__name__}: {error}"
+    elif answer is not ... and answer is not None:
+        problem = f"The answer is a function, not {type(answer).__name__}."
+    _report("Exercise 3.3", answer, problem, "One factor an image, repeatable, and nothing wraps around.")
+
+
+def _brightness_problem(function) -> str | None:
+    seeded = lambda seed: torch.Generator().manual_seed(seed)
+    grey = torch.full((64, 3, 8, 8), 100, dtype=torch.uint8)
+    before = grey.clone()
+    out = function(grey, 0.4, seeded(0))
+    if not isinstance(out, torch.Tensor):
+        return f"It returns {type(out).__name__}; a tensor of images is needed."
+    if out.shape != grey.shape or out.dtype != torch.uint8:
+        return f"Given uint8 images of shape {tuple(grey.shape)}, it returns {out.dtype} of shape {tuple(out.shape)}."
+    if not torch.equal(grey, before):
+        return "It changes the images that it was given; the stored images must stay as they are."
+    if torch.equal(out, grey):
+        return "The images come out as they went in."
+    if not (out == out[:, :1, :1, :1]).all():
+        return "Pixels or channels of one image get different factors, which is noise or a change of colour."
+    levels = out[:, 0, 0, 0].float() / 100
+    if (levels == levels[0]).all():
+        return "All images of the batch get the same factor; each needs a draw of its own."
+    if not torch.equal(out, function(grey, 0.4, seeded(0))):
+        return "The same seed gives other draws. Does the random call use the generator?"
+    if torch.equal(out, function(grey, 0.4, seeded(1))):
+        return "Another seed gives the same draws."
+    if levels.min() < 0.59 or levels.max() > 1.41:
+        return "With strength 0.4 a factor lies between 0.6 and 1.4; some of these do not."
+    if levels.min() > 0.75 or levels.max() < 1.25:
+        return "With strength 0.4 factors should fill the range from 0.6 to 1.4, darker and brighter alike."
+    if (function(grey + 100, 0.4, seeded(0)).float() < 119).any():
+        return "A bright image came out darker than its factor allows: values above 255 must be clipped, or they wrap."
+    return None

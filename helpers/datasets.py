@@ -3,11 +3,11 @@
 The **pocket data set** is composed on the spot from emoji artwork that ships with the course. It has STL-10's ten
 classes and STL-10's image size, so code written for one runs on the other.
 
-How hard it is, exactly. Three families of artists (Noto, Twemoji, Fluent) drew the same 63 emoji of the ten classes.
-Emoji number *j* of a class gives one drawing to each split: family *j* mod 3 to training, the next to validation, the
-one after that to test. A network is thus trained on one artist's poodle and examined on another's: no drawing is ever
-in two splits, every family is in all of them, and the number of different drawings a class has runs from 2 (deer,
-horse) to 14 (bird). Each image shows one drawing, mirrored half of the time, turned by up to 25 degrees, 56 to 96
+How hard it is, exactly. Three families of artists (Noto, Twemoji, Fluent) drew the same 65 emoji of the ten classes.
+Of each emoji, two drawings go to training and the third, in turn from each family, goes to validation or test: to
+validation for every third emoji of a class (the second, the fifth, ...), to test for the others. A network is thus trained on two artists' poodles and examined on a third's: no drawing is
+ever in two splits, and every family is in all of them. A class has from 4 (deer) to 28 (bird) drawings in training, and
+from 1 to 10 in test. Each image shows one drawing, mirrored half of the time, turned by up to 25 degrees, 56 to 96
 pixels wide, anywhere in the frame, brighter or darker by up to a quarter, on a smooth random background with
 fine noise.
 """
@@ -23,14 +23,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from helpers.augment import check_images
-
 ASSETS = Path(__file__).resolve().parent / "assets"
 CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 FAMILIES = ("noto", "twemoji", "fluent")
 SPLITS = ("train", "val", "test")
 SIZE = 96  # pixels, as in STL-10
 PER_CLASS = {"train": 500, "val": 100, "test": 200}
+
+
+def check_images(images: Tensor) -> None:
+    """Raise `ValueError` unless `images` is a uint8 tensor of shape (n, 3, H, W)."""
+    if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+        got = f"{images.dtype} of shape {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+        raise ValueError(f"Images must be a uint8 tensor of shape (n, 3, height, width), not {got}.")
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,12 @@ class ImageSplit:
         """(images, labels), as in `torch.utils.data.TensorDataset`."""
         return self.images, self.labels
 
-    def pick(self, indices: Tensor) -> "ImageSplit":
+    def pick(self, indices: Tensor) -> ImageSplit:
         """The images at these positions, in this order."""
         origin = tuple(self.origin[int(k)] for k in indices) if self.origin else ()
         return replace(self, images=self.images[indices], labels=self.labels[indices], origin=origin)
 
-    def few(self, per_class: int, seed: int = 0) -> "ImageSplit":
+    def few(self, per_class: int, seed: int = 0) -> ImageSplit:
         """A random subset with `per_class` images of every class; another seed gives another subset.
 
         Raises `ValueError` if a class has fewer.
@@ -102,7 +107,10 @@ def sprite_table() -> dict:
     """The contents of `assets/sprites.json`: tile size, families with licence and author, and the emoji."""
     path = ASSETS / "sprites.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        table = json.loads(path.read_text(encoding="utf-8"))
+        if not {"tile", "columns", "families", "emoji"} <= set(table):
+            raise ValueError("incomplete")
+        return table
     except (OSError, ValueError) as error:
         raise RuntimeError(f"The asset {path.name} is missing or damaged; get a fresh copy of the course.") from error
 
@@ -135,14 +143,20 @@ def premultiply(rgba: np.ndarray) -> np.ndarray:
 
 def split_sprites(split: str) -> list[tuple[int, int, int]]:
     """The drawings that `split` may use, as (class, family, emoji) indices; the rule is in the module's docstring."""
+    check_split(split)
     seen = dict.fromkeys(CLASSES, 0)
     sprites = []
     for k, emoji in enumerate(sprite_table()["emoji"]):
         if emoji["label"] is None:
             continue
-        family = (seen[emoji["label"]] + SPLITS.index(split)) % len(FAMILIES)
-        sprites.append((CLASSES.index(emoji["label"]), family, k))
+        number = seen[emoji["label"]]
         seen[emoji["label"]] += 1
+        exam = (number + number // 3) % len(FAMILIES)  # the family whose drawing is kept for validation or test
+        if split == "train":
+            families = [family for family in range(len(FAMILIES)) if family != exam]
+        else:
+            families = [exam] if (number % 3 == 1) == (split == "val") else []
+        sprites += [(CLASSES.index(emoji["label"]), family, k) for family in families]
     return sprites
 
 
@@ -215,6 +229,18 @@ def pocket(split: str, seed: int = 0) -> ImageSplit:
     licences = {name: table["families"][name]["licence"] for name in FAMILIES}
     origin = tuple(f"{table['emoji'][k]['name']}, {FAMILIES[f]}, {licences[FAMILIES[f]]}" for _, f, k in chosen)
     return ImageSplit(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)), CLASSES, origin)
+
+
+def source_examples(count: int = 12) -> Tensor:
+    """Drawings from the source task of `pocket_vgg`, for looking at: uint8 (3 * count, 3, tile, tile), on white.
+
+    `count` emoji for each of the three families, in the same order; all of them lie outside the ten classes.
+    """
+    shown = [k for k, emoji in enumerate(sprite_table()["emoji"]) if emoji["label"] is None]
+    shown = shown[:: max(1, len(shown) // count)][:count]
+    drawings = sprite_pixels()[:, shown].reshape(-1, *sprite_pixels().shape[2:]).astype(np.uint16)
+    on_white = drawings[..., :3] + (255 - drawings[..., 3:])
+    return torch.from_numpy(on_white.astype(np.uint8).transpose(0, 3, 1, 2).copy())
 
 
 # --- a far target, and photographs -------------------------------------------------------------------------------

@@ -20,7 +20,10 @@ TRACKS = {"pocket": ("pocket_vgg", "pocket"), "full": ("vgg16", "stl10")}
 
 @dataclass(frozen=True)
 class Lab:
-    """What `setup` decided: the track's name, the backbone's and the data set's, the device, the seed, the cache."""
+    """What `setup` decided: the track's name, the backbone's and the data set's, the device, the seed, the cache.
+
+    `per_class` is the number of training images a class that the longer experiments use: what the device can bear.
+    """
 
     track: str
     backbone: str
@@ -28,6 +31,7 @@ class Lab:
     device: torch.device
     seed: int
     cache: Path
+    per_class: int
 
 
 def setup(backbone: str | None = None, data: str | None = None, seed: int = 0) -> Lab:
@@ -65,7 +69,7 @@ def setup(backbone: str | None = None, data: str | None = None, seed: int = 0) -
         reason = "no GPU" if not torch.cuda.is_available() else missing[0]
     slow = ", which will be slow without a GPU" if device.type == "cpu" and backbone != "pocket_vgg" else ""
     print(f"{track} track ({reason}): {backbone} on {data} data, {device.type}, seed {seed}{slow}")
-    return Lab(track, backbone, data, device, seed, cache)
+    return Lab(track, backbone, data, device, seed, cache, per_class=30 if device.type == "cpu" else 400)
 
 
 def _missing_for_full(cache: Path) -> list[str]:

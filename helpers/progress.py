@@ -23,7 +23,7 @@ class Progress:
         self.total, self.label = total, label
         self.done, self.note = 0, ""
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Progress:
         self.start, self.drawn, self.handle = time.perf_counter(), 0.0, None
         self._draw()
         return self

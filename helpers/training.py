@@ -168,6 +168,29 @@ def fit(model: nn.Module, train, val, *, lr: float = 1e-3, groups: list[dict] | 
     return history
 
 
+def memory_of_step(model: nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, int]:
+    """Bytes that one training step with AdamW must hold, counted on the tensors themselves, on any device.
+
+    "weights"; "gradients" and "optimiser" (two running averages), for trainable parameters only; "activations", what
+    autograd keeps of the forward pass for the backward pass. The model's weights and gradients are left as they are.
+    """
+    kept: dict[int, int] = {}
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = cross_entropy(model(inputs), labels)
+    size = sum(p.numel() * p.element_size() for p in model.parameters())
+    trainable = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+    del loss
+    return {"weights": size, "gradients": trainable, "optimiser": 2 * trainable, "activations": sum(kept.values())}
+
+
 class _NoBar:
     """Stands in for `Progress` where nobody wants to watch."""
 

@@ -1,2 +1,79 @@
 """Interactive panels. Each is a set of controls on top of a plot function and holds no logic of its own."""
 from __future__ import annotations
+
+import html
+
+import ipywidgets
+
+from helpers import anatomy, plots
+
+# --- notebook 02 ---
+
+def layer_explorer(model, images, preprocess, start: int = 0, count: int = 8) -> ipywidgets.VBox:
+    """Choose an image and a layer of `features`; see its maps and what a unit sees (`plots.layer_view`).
+
+    `images` is uint8 (n, 3, H, W), `start` the one shown first. Children of the result: a box with the two controls,
+    image and layer, then the output that the figure appears in.
+    """
+    table = [row for row in anatomy.layer_table(model, images.shape[-1]) if row.block and row.kind != "ReLU"]
+    device = next(model.parameters()).device
+    image = ipywidgets.IntSlider(value=start, min=0, max=len(images) - 1, description="image")
+    layer = ipywidgets.Dropdown(options=[(f"{row.name} ({row.kind})", row) for row in table],
+                                value=anatomy.last_of_blocks(table, "Conv2d")[2], description="layer")
+
+    def draw(image: int, layer: anatomy.Layer) -> None:
+        maps = anatomy.feature_maps(model, preprocess(images[image][None].to(device)), [layer.name])[layer.name][0]
+        channels = anatomy.strongest(maps, count)
+        plots.layer_view(images[image], layer, maps[channels], channels, anatomy.brightest(maps[channels[0]]))
+
+    shown = ipywidgets.interactive_output(draw, {"image": image, "layer": layer})
+    return ipywidgets.VBox([ipywidgets.HBox([image, layer]), shown])
+
+
+# --- notebook 04 ---
+
+def mistakes_browser(split, evaluation) -> ipywidgets.VBox:
+    """Two menus, true class and answer, above the most confident mistakes of that kind."""
+    menus = [ipywidgets.Dropdown(options=[("any", None), *((name, name) for name in split.classes)], description=label)
+             for label in ("true class", "answer")]
+    figure = ipywidgets.interactive_output(lambda true, answer: plots.mistakes(split, evaluation, true, answer),
+                                        {"true": menus[0], "answer": menus[1]})
+    return ipywidgets.VBox([ipywidgets.HBox(menus), figure])
+
+
+# --- notebook 03 ---
+
+def augmentation(original, draw) -> ipywidgets.VBox:
+    """Sliders for an augmentation pipeline, a grid of draws, and the pipeline as text to copy.
+
+    Args:
+        original: the image (3, H, W), uint8.
+        draw: `draw(padding=, flip=, rotation=, brightness=, hue=, seed=)` returns the draws (n, 3, H, W) and the text.
+
+    Returns:
+        A box of three children: the sliders (a box, in the order of `draw`'s arguments), the figure (an output), and
+        the text.
+    """
+    wide = {"style": {"description_width": "90px"}, "layout": {"width": "290px"}, "continuous_update": False}
+    sliders = {
+        "padding": ipywidgets.IntSlider(4, 0, 32, description="padding", **wide),
+        "flip": ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.1, description="flip", **wide),
+        "rotation": ipywidgets.IntSlider(0, 0, 180, step=5, description="rotation", **wide),
+        "brightness": ipywidgets.FloatSlider(0, min=0, max=1, step=0.1, description="brightness", **wide),
+        "hue": ipywidgets.FloatSlider(0, min=0, max=0.5, step=0.05, description="hue", **wide),
+        "seed": ipywidgets.IntSlider(0, 0, 20, description="seed", **wide),
+    }
+    figure, text = ipywidgets.Output(), ipywidgets.HTML()
+
+    def redraw(_=None) -> None:
+        pictures, code = draw(**{name: slider.value for name, slider in sliders.items()})
+        text.value = f"<pre style='font-size: 14px; line-height: 1.3'>{html.escape(code)}</pre>"
+        with figure:
+            figure.clear_output(wait=True)
+            plots.draws(original, pictures)
+
+    for slider in sliders.values():
+        slider.observe(redraw, "value")
+    redraw()
+    rows = ipywidgets.HBox(list(sliders.values()), layout={"flex_flow": "row wrap"})
+    return ipywidgets.VBox([rows, figure, text])

@@ -2,7 +2,7 @@
 
     python -m helpers.make.backbone            # about 40 minutes on two cores
 
-Source task: 86 categories of emoji ("food-fruit", "musical-instrument", ...), drawn by the three families and composed
+Source task: 91 categories of emoji ("food-fruit", "musical-instrument", ...), drawn by the three families and composed
 exactly as the pocket data set is. A second, auxiliary head must name the emoji itself, whoever drew it; it teaches the
 features to look past an artist's style, and is thrown away afterwards. One drawing in ten is never trained on: the
 accuracy on those is the one the model card states.
@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from helpers.backbones import POCKET_CARD, POCKET_WEIGHTS, pocket_vgg
+from helpers.backbones import POCKET_WEIGHTS, pocket_vgg
 from helpers.datasets import FAMILIES, compose, premultiply
 from helpers.make.sprites import source_pixels
 

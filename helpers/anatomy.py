@@ -1,0 +1,194 @@
+"""What a network is made of, measured from the network: layer tables, receptive fields, feature maps, filters.
+
+Everything here is for networks whose layers run one after the other, as VGG's do. Nothing is drawn; see `plots`.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of a layer table; all numbers are for one square image.
+
+    `name` is the layer's place in the model ("features.0"), `kind` its class ("Conv2d"), `shape` its output without the
+    batch dimension, `multiply_adds` the products it sums up (biases and activations are not counted, as is usual).
+    `block` counts from 1 and goes up after every max pooling; the layers from `avgpool` on have 0.
+
+    A unit is one number of the output. Along each side it sees `receptive_field` pixels of the image, its neighbour
+    the same number `jump` pixels further on, and the first unit's field begins at pixel `offset`. Fields may reach over
+    the image's border, into the zeros that padding adds. A fully connected layer sees the whole image.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
+    receptive_field: int
+    jump: int
+    offset: int
+    block: int
+
+    def field(self, row: int, column: int) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom) in pixels of what the unit at this place sees; right and bottom are outside."""
+        left, top = self.offset + column * self.jump, self.offset + row * self.jump
+        return left, top, left + self.receptive_field, top + self.receptive_field
+
+
+def leaves(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Name and module of every layer that has no parts of its own."""
+    return [(name, module) for name, module in model.named_modules() if name and not list(module.children())]
+
+
+@contextmanager
+def _watched(model: nn.Module, layers: Iterable[nn.Module], hook):
+    """Call `hook(layer, inputs, output)` after each of `layers` runs, in evaluation mode and without gradients.
+
+    Hooks are removed and every layer's mode is put back afterwards, whatever happens.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    handles = [layer.register_forward_hook(hook) for layer in layers]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, mode in modes:
+            module.training = mode
+
+
+def layer_table(model: nn.Module, image_size: int) -> list[Layer]:
+    """One `Layer` for each layer, in the order they run, for an RGB image of `image_size` x `image_size` pixels.
+
+    Works for a model on any device: the pass that finds the shapes runs on the `meta` device, where tensors have a
+    shape and no contents, so it costs no time and leaves the weights alone.
+
+    Raises `ValueError` if the image is too small for the network.
+    """
+    shapes: list[tuple[str, nn.Module, tuple, tuple]] = []
+    names = {module: name for name, module in leaves(model)}
+
+    def note(layer, inputs, output):
+        shapes.append((names[layer], layer, tuple(inputs[0].shape[1:]), tuple(output.shape[1:])))
+
+    ghosts = {key: value.to("meta") for key, value in [*model.named_parameters(), *model.named_buffers()]}
+    dtype = next(model.parameters()).dtype
+    with _watched(model, names, note):
+        try:
+            functional_call(model, ghosts, torch.empty(1, 3, image_size, image_size, dtype=dtype, device="meta"))
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise ValueError(f"Images of {image_size} pixels a side do not fit through this network.") from error
+
+    rows, field, jump, offset, block = [], 1, 1, 0, 1
+    for name, layer, before, after in shapes:
+        products = 0
+        if isinstance(layer, nn.Conv2d):
+            products = layer.weight[0].numel() * after[0] * after[1] * after[2]
+        elif isinstance(layer, nn.Linear):
+            products = layer.weight.numel()
+            field, jump, offset = image_size, image_size, 0
+        if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
+            kernel, stride, padding, dilation = (_side(getattr(layer, key))
+                                                 for key in ("kernel_size", "stride", "padding", "dilation"))
+            field, offset = field + (kernel - 1) * dilation * jump, offset - padding * jump
+            jump *= stride
+        elif isinstance(layer, nn.AdaptiveAvgPool2d) and before[1] != after[1]:
+            # Its windows differ in size and distance; the widest one and the mean distance stand for all.
+            windows = [-(-(k + 1) * before[1] // after[1]) - k * before[1] // after[1] for k in range(after[1])]
+            field, jump = field + (max(windows) - 1) * jump, round(jump * before[1] / after[1])
+        inside = block if name.startswith("features") else 0
+        parameters = sum(p.numel() for p in layer.parameters())
+        rows.append(Layer(name, type(layer).__name__, after, parameters, products, field, jump, offset, inside))
+        block += isinstance(layer, nn.MaxPool2d)
+    return rows
+
+
+def _side(value: int | tuple[int, int]) -> int:
+    return value if isinstance(value, int) else value[0]
+
+
+def text(table: list[Layer], everything: bool = False) -> str:
+    """The table as aligned plain text, with a line of totals.
+
+    Layers that only bend or drop numbers (ReLU, dropout) are left out, unless `everything` is wanted.
+    """
+    head = ("layer", "kind", "output", "parameters", "multiply-adds", "sees")
+    rows = []
+    for row in table:
+        if everything or row.kind not in ("ReLU", "Dropout", "Identity"):
+            sees = "all" if len(row.shape) == 1 else f"{row.receptive_field}"
+            rows.append((row.name, row.kind, " x ".join(map(str, row.shape)), f"{row.parameters:,}",
+                         f"{row.multiply_adds:,}", sees))
+    total = totals(table)
+    rows.append(("total", "", "", f"{total['parameters']:,}", f"{total['multiply_adds']:,}", ""))
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+
+    def line(cells) -> str:
+        name, kind, *numbers = cells
+        right = [number.rjust(width) for number, width in zip(numbers, widths[2:], strict=True)]
+        return "  ".join([name.ljust(widths[0]), kind.ljust(widths[1]), *right]).rstrip()
+
+    rule = "-" * len(line(head))
+    return "\n".join([line(head), rule, *map(line, rows[:-1]), rule, line(rows[-1])])
+
+
+def totals(table: list[Layer]) -> dict[str, int]:
+    """The sums over all layers: `parameters` and `multiply_adds`."""
+    return {key: sum(getattr(row, key) for row in table) for key in ("parameters", "multiply_adds")}
+
+
+def last_of_blocks(table: list[Layer], kind: str = "ReLU") -> list[Layer]:
+    """The last layer of this kind in each block of `features`, first block first."""
+    last = {row.block: row for row in table if row.block and row.kind == kind}
+    return [last[block] for block in sorted(last)]
+
+
+def first_filters(model: nn.Module) -> Tensor:
+    """The first convolution's weights as small colour pictures: float (filters, 3, kernel, kernel) from 0 to 1.
+
+    Each filter is scaled by its own largest weight: mid-grey is zero, brighter is positive, darker is negative.
+    """
+    first = next(layer for _, layer in leaves(model) if isinstance(layer, nn.Conv2d))
+    weights = first.weight.detach().float().cpu()
+    largest = weights.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
+    return 0.5 + 0.5 * weights / largest
+
+
+def feature_maps(model: nn.Module, inputs: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
+    """The outputs of the layers called `names` for normalised images (n, 3, H, W): float tensors on the CPU.
+
+    The model runs in evaluation mode and is left as it was. Raises `ValueError` for a name that no layer has.
+    """
+    layers, names = dict(leaves(model)), list(names)
+    unknown = [name for name in names if name not in layers]
+    if unknown:
+        raise ValueError(f"No layer is called {unknown[0]!r}; names run from {next(iter(layers))!r} "
+                         f"to {list(layers)[-1]!r}.")
+    found, wanted = {}, {layers[name]: name for name in names}
+
+    def keep(layer, _, output):
+        found[wanted[layer]] = output.float().cpu().clone()  # a copy: the ReLU that follows overwrites its input
+
+    with _watched(model, wanted, keep):
+        model(inputs)
+    return {name: found[name] for name in names}
+
+
+def strongest(maps: Tensor, count: int) -> list[int]:
+    """The channels of one image's maps (channels, H, W) with the highest mean activation, the strongest first."""
+    strength = maps.clamp(min=0).mean((1, 2))
+    return strength.argsort(descending=True, stable=True)[:count].tolist()
+
+
+def brightest(one_map: Tensor) -> tuple[int, int]:
+    """(row, column) of the largest value of one map (H, W); the first one where several are equal."""
+    return divmod(int(one_map.argmax()), one_map.shape[1])

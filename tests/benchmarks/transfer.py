@@ -1,0 +1,83 @@
+"""How much pre-training helps, by number of labels, on a near and on a far target.
+
+    python -m tests.benchmarks.transfer                        # the table of the README
+    python -m tests.benchmarks.transfer --seeds 2 --labels 5   # a quick look
+
+Each method gets its own peak learning rate, chosen on the validation split with two tuning seeds that are not used
+again; then the network is trained with five new seeds (another random subset, another order, another random head) and
+measured on the test split, once each. Written to `build/transfer.json` as well.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+
+from torch import nn
+
+from helpers import backbones, datasets, features
+from helpers.augment import Preprocess
+from helpers.training import evaluate, fit
+
+NAME = "pocket_vgg"
+OUT = Path("build/transfer.json")
+GRIDS = {"scratch": (5e-4, 1.5e-3, 5e-3), "frozen": (1e-3, 1e-2, 1e-1), "full": (3e-4, 1e-3, 3e-3)}
+EPOCHS = {5: 25, 20: 20, 500: 6}  # scratch and full; the head on frozen features trains three times as long
+TARGETS = (("pocket", 5), ("pocket", 20), ("pocket", 500), ("digits", 20))
+TUNING_SEEDS = (100, 101)
+
+
+def prepare(method: str, seed: int) -> nn.Module:
+    """The network at the start of `method`: random everywhere, or pre-trained below a new head."""
+    model = backbones.build(NAME, weights=None if method == "scratch" else "default", num_classes=10, seed=seed)
+    if method == "frozen":
+        backbones.unfreeze(backbones.head(backbones.freeze(model)))
+    return model
+
+
+def run(method: str, data: str, per_class: int, lr: float, seed: int, split: str) -> float:
+    """Train once and return the accuracy on `split`, in percent."""
+    few, val, exam = (datasets.load(data, name) for name in ("train", "val", split))
+    few, val = few.few(per_class, seed), val if data == "digits" else val.few(50)
+    preprocess = Preprocess(*backbones.normalisation(NAME), flip=0.0 if data == "digits" else 0.5)
+    model, epochs = prepare(method, seed), EPOCHS[per_class]
+    if method == "frozen":  # the same as training the frozen model, without augmentation, but computed once
+        few, val, exam = (features.extract(model, part, preprocess) for part in (few, val, exam))
+        model, preprocess, epochs = backbones.head(model), None, 3 * epochs
+    history = fit(model, few, val, lr=lr, epochs=epochs, preprocess=preprocess, seed=seed)
+    return 100 * (history.best_accuracy if split == "val" else evaluate(model, exam, preprocess).accuracy)
+
+
+def measure(method: str, data: str, per_class: int, seeds: int) -> dict:
+    """Tune the learning rate on validation data, then measure on test data."""
+    tuning = TUNING_SEEDS if per_class < 500 else TUNING_SEEDS[:1]
+    scores = {lr: statistics.mean(run(method, data, per_class, lr, seed, "val") for seed in tuning)
+              for lr in GRIDS[method]}
+    lr = max(scores, key=scores.get)
+    test = [run(method, data, per_class, lr, seed, "test") for seed in range(seeds)]
+    return {"data": data, "per_class": per_class, "method": method, "lr": lr, "validation": scores, "test": test,
+            "mean": statistics.mean(test), "spread": statistics.stdev(test)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--labels", type=int, nargs="*", default=sorted(EPOCHS), help="which label counts to measure")
+    args = parser.parse_args()
+    rows = []
+    print("Test accuracy in %, mean ± standard deviation over the seeds (peak learning rate chosen on validation data)")
+    print("| target | labels a class | " + " | ".join(GRIDS) + " |\n|:--|--:|" + "--:|" * len(GRIDS))
+    for data, per_class in TARGETS:
+        if per_class not in args.labels:
+            continue
+        results = [measure(method, data, per_class, args.seeds) for method in GRIDS]
+        cells = [f"{r['mean']:.1f} ± {r['spread']:.1f} ({r['lr']:g})" for r in results]
+        print(f"| {data} | {per_class} | " + " | ".join(cells) + " |", flush=True)
+        rows += results
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The checks of notebook 03: right, wrong, and nonsense; none of them gives the answer away."""
+import pytest
+import torch
+
+from helpers import checks
+from helpers.augment import Preprocess
+
+MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+NONSENSE = ["a car", 3.5, -1, [1, 2], torch.zeros(3), {}, True]
+
+
+def verdict(capsys, check, answer, *arguments) -> str:
+    check(answer, *arguments)
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1
+    return printed
+
+
+@pytest.mark.parametrize("check, arguments", [
+    (checks.count_crops, (6,)), (checks.digits_preprocess, (MEAN, STD)), (checks.random_brightness, ())])
+def test_unanswered_and_nonsense(capsys, check, arguments):
+    assert "not answered yet" in verdict(capsys, check, ..., *arguments)
+    for answer in NONSENSE:
+        assert "not yet." in verdict(capsys, check, answer, *arguments)
+
+
+def test_count_crops(capsys):
+    assert "right" in verdict(capsys, checks.count_crops, 338, 6)
+    for answer, hint in ((169, "mirrored"), (13, "two directions"), (144, "both sides"), (7, "Count the places")):
+        printed = verdict(capsys, checks.count_crops, answer, 6)
+        assert "not yet" in printed and hint in printed and "338" not in printed
+
+
+def test_digits_preprocess(capsys):
+    assert "right" in verdict(capsys, checks.digits_preprocess, Preprocess(MEAN, STD, padding=4, flip=0.0), MEAN, STD)
+    for answer, hint in (
+        (Preprocess((0.3,) * 3, STD, flip=0.0), "constants"),
+        (Preprocess(MEAN, STD), "mirrored"),
+        (Preprocess(MEAN, STD, padding=0, flip=0.0), "changes nothing"),
+        (Preprocess(MEAN, STD, padding=40, flip=0.0), "cut away"),
+        (Preprocess("mean", STD), "can't be applied"),
+        (Preprocess(MEAN, STD, padding="four", flip=0.0), "can't be applied"),
+    ):
+        assert hint in verdict(capsys, checks.digits_preprocess, answer, MEAN, STD)
+
+
+def factors(images, strength, generator, shape=(1, 1, 1)):
+    return 1 + strength * (2 * torch.rand((len(images), *shape), generator=generator) - 1)
+
+
+def right(images, strength, generator):
+    return (images * factors(images, strength, generator)).clamp(0, 255).to(torch.uint8)
+
+
+def in_place(images, strength, generator):
+    images[:] = right(images, strength, generator)
+    return images
+
+
+@pytest.mark.parametrize("answer, hint", [
+    (right, "right"),
+    (lambda images, s, g: images, "as they went in"),
+    (lambda images, s, g: images * factors(images, s, g), "float32"),
+    (lambda images, s, g: right(images, s, None), "generator"),
+    (lambda images, s, g: right(images, s, torch.Generator().manual_seed(3)), "Another seed"),
+    (lambda images, s, g: (images * factors(images, s, g)[:1]).clamp(0, 255).to(torch.uint8), "a draw of its own"),
+    (lambda images, s, g: (images * factors(images, s, g, (3, 1, 1))).clamp(0, 255).to(torch.uint8), "channels"),
+    (lambda images, s, g: right(images, 2 * s, g), "between 0.6 and 1.4"),
+    (lambda images, s, g: right(images, s / 4, g), "fill the range"),
+    (lambda images, s, g: (images * factors(images, s, g)).to(torch.int64).to(torch.uint8), "wrap"),
+    (in_place, "was given"),
+    (lambda images: images, "TypeError"),
+    (lambda images, s, g: "brighter", "str"),
+])
+def test_random_brightness(capsys, answer, hint):
+    assert hint in verdict(capsys, checks.random_brightness, answer)

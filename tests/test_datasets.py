@@ -1,0 +1,262 @@
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers import datasets
+from helpers.datasets import CLASSES, FAMILIES, SPLITS, ImageSplit
+
+# The bytes of the pocket test split: images, then labels. After a wanted change to how images are composed, take the
+# new value from the message of the failing test.
+POCKET_TEST_SHA256 = "ebf4753b6eb07a5f0b08d78a5e7d4b073f7333237f5042d9b7cd0f4e825e2864"
+
+
+# --- ImageSplit --------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("images", [
+    torch.zeros(2, 3, 8, 8), torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.zeros(3, 8, 8, dtype=torch.uint8),
+    np.zeros((2, 3, 8, 8), np.uint8),
+], ids=["float", "one channel", "one image", "numpy"])
+def test_images_of_the_wrong_kind_are_refused(images):
+    with pytest.raises(ValueError, match=r"uint8 tensor of shape \(n, 3, height, width\), not \w+"):
+        ImageSplit(images, torch.zeros(2, dtype=torch.int64), ("a", "b"))
+
+
+@pytest.mark.parametrize("labels", [torch.zeros(3, dtype=torch.int64), torch.zeros(2, dtype=torch.int32)])
+def test_labels_of_the_wrong_kind_are_refused(labels):
+    with pytest.raises(ValueError, match=r"Labels must be int64 of shape \(2,\), not torch.int"):
+        ImageSplit(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), labels, ("a", "b"))
+
+
+def test_pick_keeps_images_labels_and_origin_together():
+    images = torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 3, 8, 8)
+    split = ImageSplit(images, torch.tensor([0, 1, 0, 1]), ("a", "b"), tuple("wxyz"))
+    picked = split.pick(torch.tensor([3, 0]))
+    assert picked.images[:, 0, 0, 0].tolist() == [3, 0]
+    assert (picked.labels.tolist(), picked.origin, picked.classes) == ([1, 0], ("z", "w"), ("a", "b"))
+
+
+def test_few_is_balanced_and_its_seed_decides(pocket):
+    few = pocket["train"].few(5, seed=1)
+    assert torch.bincount(few.labels).tolist() == [5] * 10
+    assert torch.equal(few.images, pocket["train"].few(5, seed=1).images)
+    assert not torch.equal(few.images, pocket["train"].few(5, seed=2).images)
+    assert len({few.images[k].numpy().tobytes() for k in range(50)}) == 50  # no image twice
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_few_says_how_many_there_are(count):
+    split = ImageSplit(torch.zeros(5, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 0, 1, 1]), ("cat", "dog"))
+    with pytest.raises(ValueError, match=f"{count} images a class were asked for; choose 1 to 2 .'dog' has no more"):
+        split.few(count)
+
+
+def test_unknown_names_are_answered_with_the_valid_ones():
+    with pytest.raises(ValueError, match="'cifar'; choose one of pocket, digits, stl10"):
+        datasets.load("cifar", "train")
+    with pytest.raises(ValueError, match="'valid'; choose one of train, val, test"):
+        datasets.load("pocket", "valid")
+
+
+# --- pocket ------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_pocket_has_the_promised_shape(pocket, split):
+    data, per_class = pocket[split], {"train": 500, "val": 100, "test": 200}[split]
+    assert data.images.shape == (10 * per_class, 3, 96, 96) and data.images.dtype == torch.uint8
+    assert torch.bincount(data.labels).tolist() == [per_class] * 10
+    assert data.classes == ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
+
+
+def test_pocket_is_the_same_on_every_machine(pocket):
+    data = pocket["test"]
+    found = hashlib.sha256(data.images.numpy().tobytes() + data.labels.numpy().astype("<i8").tobytes()).hexdigest()
+    assert found == POCKET_TEST_SHA256
+
+
+def test_pocket_seeds():
+    again, other = datasets.pocket.__wrapped__("val"), datasets.pocket.__wrapped__("val", seed=1)
+    assert torch.equal(again.images, datasets.pocket("val").images)
+    assert not torch.equal(other.images, again.images) and not torch.equal(other.labels, again.labels)
+
+
+def test_no_drawing_is_in_two_splits(pocket):
+    rule = {split: {(family, emoji) for _, family, emoji in datasets.split_sprites(split)} for split in SPLITS}
+    used = {split: set(pocket[split].origin) for split in SPLITS}
+    for sets in (rule, used):
+        assert not sets["train"] & sets["val"] and not sets["train"] & sets["test"] and not sets["val"] & sets["test"]
+    assert {split: len(rule[split]) for split in SPLITS} == {split: len(used[split]) for split in SPLITS}
+    assert all({family for family, _ in drawings} == {0, 1, 2} for drawings in rule.values())
+
+
+def test_every_image_is_traced_to_its_drawing_family_and_licence(pocket):
+    table = json.loads((datasets.ASSETS / "sprites.json").read_text(encoding="utf-8"))
+    label_of = {emoji["name"]: emoji["label"] for emoji in table["emoji"]}
+    assert set(table["families"]) == set(FAMILIES)
+    for data in pocket.values():
+        assert len(data.origin) == len(data)
+        for origin, label in zip(data.origin, data.labels.tolist(), strict=True):
+            name, family, licence = origin.split(", ")
+            assert label_of[name] == CLASSES[label]
+            assert licence == table["families"][family]["licence"] != ""
+
+
+def test_the_drawing_named_is_the_drawing_shown(monkeypatch):
+    composed = []
+    monkeypatch.setattr(datasets, "PER_CLASS", dict.fromkeys(SPLITS, 20))
+    monkeypatch.setattr(datasets, "compose", lambda sprites, rng: composed.append(sprites) or np.zeros(
+        (len(sprites), 3, 96, 96), np.uint8))
+    data = datasets.pocket.__wrapped__("test")
+    names = [emoji["name"] for emoji in datasets.sprite_table()["emoji"]]
+    for origin, sprite in zip(data.origin, composed[0], strict=True):
+        name, family, _ = origin.split(", ")
+        assert np.array_equal(sprite, datasets.sprite_pixels()[FAMILIES.index(family), names.index(name)])
+
+
+# --- damaged assets ----------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def assets(tmp_path, monkeypatch):
+    """A copy of the assets that a test may damage."""
+    for path in datasets.ASSETS.glob("*.png"):
+        shutil.copy(path, tmp_path)
+    shutil.copy(datasets.ASSETS / "sprites.json", tmp_path)
+    monkeypatch.setattr(datasets, "ASSETS", tmp_path)
+    caches = (datasets.sprite_table, datasets.sprite_pixels)
+    for cache in caches:
+        cache.cache_clear()
+    yield tmp_path
+    for cache in caches:
+        cache.cache_clear()
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def scramble(path):
+    data = bytearray(path.read_bytes())
+    data[40:60] = bytes(20)
+    path.write_bytes(data)
+
+
+def crop(path):
+    Image.open(path).crop((0, 0, 1024, 128)).save(path)
+
+
+def remove(path):
+    path.unlink()
+
+
+@pytest.mark.parametrize("name, damage", [
+    ("noto.png", cut), ("twemoji.png", scramble), ("fluent.png", crop), ("fluent.png", remove),
+    ("sprites.json", cut), ("sprites.json", remove), ("sprites.json", lambda path: path.write_text("{}")),
+], ids=["cut sheet", "scrambled sheet", "small sheet", "no sheet", "cut table", "no table", "empty table"])
+def test_a_damaged_asset_gets_one_sentence(assets, name, damage):
+    damage(assets / name)
+    with pytest.raises(RuntimeError, match=f"^The asset {name} is missing or damaged; get a fresh copy of the course"):
+        datasets.pocket.__wrapped__("val")
+
+
+# --- digits, STL-10, folders -------------------------------------------------------------------------------------
+
+def test_digits():
+    splits = {split: datasets.digits(split) for split in SPLITS}
+    assert [len(splits[split]) for split in SPLITS] == [1000, 297, 500]
+    test = splits["test"]
+    assert test.images.shape[1:] == (3, 96, 96) and test.images.dtype == torch.uint8
+    assert test.classes == tuple("0123456789")
+    assert torch.equal(test.images[:, 0], test.images[:, 2])  # grey
+    assert int(test.images.max()) > 240 and torch.bincount(test.labels).min() > 30
+    seen = {image.tobytes() for image in splits["train"].images[:, 0].numpy()}
+    assert not any(image.tobytes() in seen for image in test.images[:, 0].numpy())
+
+
+@pytest.fixture
+def stl10(tmp_path, monkeypatch):
+    """A miniature STL-10 in the true binary format: 120 training images a class and 2 test images a class.
+
+    Returns the folder, and by split the pixels (n, 3, 96, 96) and labels (0 to 9) that were written.
+    """
+    from torchvision.datasets import STL10
+
+    base = tmp_path / "stl10_binary"
+    base.mkdir()
+    written, lists = {}, {"train": [], "test": []}
+    for split, per_class in (("train", 120), ("test", 2)):
+        rng = np.random.RandomState(per_class)
+        labels = rng.permutation(np.arange(10).repeat(per_class))
+        pixels = np.empty((len(labels), 3, 96, 96), np.uint8)
+        pixels[:] = rng.randint(0, 256, (len(labels), 3, 1, 1)) // 2
+        pixels += np.arange(96, dtype=np.uint8)[:, None]  # rows differ from columns
+        written[split] = pixels, labels
+        pixels.transpose(0, 1, 3, 2).tofile(base / f"{split}_X.bin")  # columns before rows
+        (labels + 1).astype(np.uint8).tofile(base / f"{split}_y.bin")  # 1 to 10
+        for name in (f"{split}_X.bin", f"{split}_y.bin"):
+            lists[split].append([name, hashlib.md5((base / name).read_bytes()).hexdigest()])
+    (base / "class_names.txt").write_text("\n".join(CLASSES) + "\n")
+    monkeypatch.setattr(STL10, "train_list", lists["train"] + [["unlabeled_X.bin", "not there"]])
+    monkeypatch.setattr(STL10, "test_list", lists["test"])
+    return tmp_path, written
+
+
+def test_stl10_is_read_as_it_was_written(stl10):
+    root, written = stl10
+    pixels, labels = written["test"]
+    test = datasets.load("stl10", "test", root)
+    assert np.array_equal(test.images.numpy(), pixels) and test.labels.tolist() == labels.tolist()
+    assert test.classes == CLASSES
+
+    pixels, labels = written["train"]
+    parts = {split: datasets.stl10(split, root) for split in ("train", "val")}
+    for split, chosen in (("train", slice(None, -100)), ("val", slice(-100, None))):
+        positions = np.concatenate([np.flatnonzero(labels == k)[chosen] for k in range(10)])
+        assert np.array_equal(parts[split].images.numpy(), pixels[positions])
+        assert parts[split].labels.tolist() == labels[positions].tolist()
+
+
+@pytest.mark.parametrize("damage", [remove, scramble, cut])
+def test_stl10_missing_or_damaged(stl10, damage):
+    root, _ = stl10
+    damage(root / "stl10_binary" / "test_X.bin")
+    with pytest.raises(RuntimeError, match="STL-10's files in .* are missing or damaged; download them again"):
+        datasets.stl10("test", root)
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    for name in ("left", "right"):
+        (tmp_path / name).mkdir()
+    picture = np.zeros((40, 60, 3), np.uint8)
+    picture[:, :30] = (200, 0, 0)  # red on the left of a wide picture
+    exif = Image.Exif()
+    exif[0x0112] = 6  # "turn me a quarter clockwise": the left side is the top
+    Image.fromarray(picture).save(tmp_path / "left" / "turned.png", exif=exif)
+    Image.fromarray(np.full((50, 30), 77, np.uint8)).save(tmp_path / "right" / "grey.png")
+    return tmp_path
+
+
+def test_folder_turns_crops_and_colours(photographs):
+    data = datasets.folder(photographs, size=20)
+    assert data.images.shape == (2, 3, 20, 20) and data.labels.tolist() == [0, 1]
+    assert (data.classes, data.origin) == (("left", "right"), ("turned.png", "grey.png"))
+    turned = data.images[0, 0].float()
+    assert turned[:8].mean() > 190 and turned[12:].mean() < 10
+    assert torch.equal(data.images[1], torch.full((3, 20, 20), 77, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("damage", [cut, scramble, lambda path: path.write_text("not an image")])
+def test_folder_names_the_damaged_file(photographs, damage):
+    damage(photographs / "right" / "grey.png")
+    with pytest.raises(ValueError, match="^grey.png is not an image that can be read; remove it.$"):
+        datasets.folder(photographs)
+
+
+@pytest.mark.parametrize("place", ["nowhere", "left"])
+def test_folder_without_classes(photographs, place):
+    with pytest.raises(ValueError, match="No images in .*: put them into one folder a class below it"):
+        datasets.folder(photographs / place)

@@ -1,0 +1,116 @@
+"""The notebooks as committed: executed, in order, clean, and written as the course wants them."""
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+PATHS = sorted(FOLDER.glob("*.ipynb"))
+PRIVATE_PATH = re.compile(r"/(home|root|tmp|Users|work)/|[A-Za-z]:\\\\?\w|site-packages")
+
+
+@pytest.fixture(params=PATHS, ids=lambda path: path.name)
+def path(request):
+    return request.param
+
+
+@pytest.fixture
+def notebook(path):
+    return nbformat.read(path, as_version=4)
+
+
+@pytest.fixture
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def outputs(code):
+    """Pairs of (a cell's number among the code cells, an output)."""
+    return [(k, output) for k, cell in enumerate(code, 1) for output in cell.outputs]
+
+
+def texts(output):
+    """Everything in an output that a reader can read."""
+    if output.output_type == "stream":
+        return [output.text]
+    return [value for kind, value in output.get("data", {}).items() if kind.startswith("text/")]
+
+
+def headings(notebook) -> list[tuple[int, str]]:
+    """(level, text) of all headings, leaving out comments in fenced code."""
+    markdown = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    markdown = re.sub(r"^```.*?^```", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    return [(len(marks), text) for marks, text in re.findall(r"^(#+) +(.+)$", markdown, flags=re.MULTILINE)]
+
+
+def test_the_series_is_complete_and_numbered():
+    assert len(PATHS) >= 4
+    assert [path.name[:3] for path in PATHS] == [f"{k:02d}_" for k in range(1, len(PATHS) + 1)]
+
+
+def test_is_valid_and_light(path, notebook):
+    nbformat.validate(notebook)
+    assert path.stat().st_size < 2_000_000
+
+
+def test_was_executed_from_top_to_bottom(code):
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+
+
+def test_shows_no_error_and_no_warning(code):
+    assert [k for k, output in outputs(code) if output.output_type == "error" or output.get("name") == "stderr"] == []
+
+
+def test_holds_no_widget_state(notebook):
+    assert "widgets" not in notebook.metadata
+
+
+def test_shows_no_path_of_the_machine_it_ran_on(code):
+    assert [(k, text) for k, output in outputs(code) for text in texts(output) if PRIVATE_PATH.search(text)] == []
+
+
+def test_every_figure_has_an_alternative_text(code):
+    figures = [(k, output) for k, output in outputs(code) if "image/png" in output.get("data", {})]
+    assert figures
+    assert [k for k, output in figures if not output.metadata.get("image/png", {}).get("alt", "").strip()] == []
+
+
+def test_every_widget_stands_on_a_static_figure(notebook):
+    """Where a reader sees no widget (GitHub, a printout), a figure right before it shows its default state."""
+    drawn = None
+    for position, cell in enumerate(notebook.cells):
+        kinds = {kind for output in cell.get("outputs", []) for kind in output.get("data", {})}
+        if "application/vnd.jupyter.widget-view+json" in kinds:
+            assert drawn is not None and position - drawn <= 2, f"cell {position} has no figure before it"
+        if "image/png" in kinds:
+            drawn = position
+
+
+def test_code_cells_are_short_and_stand_apart(notebook, code):
+    assert [k for k, cell in enumerate(code, 1) if len(cell.source.splitlines()) > 25] == []
+    kinds = [cell.cell_type for cell in notebook.cells]
+    assert [k for k in range(1, len(kinds)) if kinds[k] == kinds[k - 1] == "code"] == []
+    assert [k for k, cell in enumerate(code, 1) if not cell.source.strip()] == []
+
+
+def test_headings_are_in_order(notebook):
+    levels = [level for level, _ in headings(notebook)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(below <= above + 1 for above, below in zip(levels, levels[1:], strict=False)), levels
+
+
+def test_ends_with_exercises_summary_and_next(notebook):
+    sections = [text for level, text in headings(notebook) if level == 2]
+    assert sections[-3:] == ["Exercises", "Summary", "Next"]
+
+
+def test_has_outputs_that_nbval_compares(code):
+    compared = [cell for cell in code if "nbval-check-output" in cell.metadata.get("tags", [])]
+    assert compared and all(cell.outputs for cell in compared)
+
+
+def test_links_to_files_of_the_course_lead_somewhere(path, notebook):
+    markdown = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", markdown) if "://" not in target]
+    assert [target for target in targets if target and not (path.parent / target).exists()] == []

@@ -1,0 +1,194 @@
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from helpers import backbones, features
+from helpers.augment import Preprocess
+from helpers.training import evaluate, fit, training_mode
+
+PLAIN = Preprocess((0.5, 0.5, 0.5), (0.25, 0.25, 0.25), padding=2)
+
+
+@pytest.fixture(scope="module")
+def points():
+    """Two clouds of points on either side of a line: training and validation data for a linear layer."""
+    generator = torch.Generator().manual_seed(0)
+
+    def cloud(count: int) -> TensorDataset:
+        labels = torch.arange(2).repeat(count // 2)
+        return TensorDataset(torch.randn(count, 4, generator=generator) + 4.0 * labels[:, None] - 2, labels)
+
+    return cloud(200), cloud(100)
+
+
+def linear(seed: int = 0) -> nn.Linear:
+    torch.manual_seed(seed)
+    return nn.Linear(4, 2)
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+# --- fit ---------------------------------------------------------------------------------------------------------
+
+def test_a_separable_problem_is_learnt(points):
+    model = linear()
+    history = fit(model, *points, lr=0.05, epochs=8)
+    assert history.best_accuracy > 0.98 and history.column("train_loss")[-1] < 0.5 * history.column("train_loss")[0]
+    assert all(set(epoch) == {"train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "seconds"}
+               for epoch in history.epochs)
+    assert history.column("lr")[-1] < 0.001 < max(history.column("lr")) <= 0.05  # the schedule ends near zero
+
+
+def test_images_are_learnt_by_a_network_with_augmentation(slim, tiny):
+    model = slim("pocket_vgg")
+    history = fit(model, tiny(40), tiny(20, seed=1), lr=1e-3, epochs=10, preprocess=PLAIN, batch_size=20)
+    assert history.best_accuracy > 0.9
+    assert evaluate(model, tiny(20, seed=2), PLAIN).accuracy > 0.9
+
+
+def test_the_best_epoch_is_restored_and_not_the_last(points):
+    train, val = points
+    opposite = TensorDataset(train.tensors[0], 1 - train.tensors[1])
+    model = linear()
+    fit(model, train, val, lr=0.05, epochs=5)  # it starts out right, and the wrong labels make it worse every epoch
+    history = fit(model, opposite, val, lr=0.02, epochs=6)
+    accuracies = history.column("val_accuracy")
+    assert history.best_epoch < 5 and accuracies[-1] < 0.5 < history.best_accuracy == max(accuracies)
+    assert evaluate(model, val).accuracy == history.best_accuracy
+
+
+def test_patience_ends_training(points):
+    train, val = points
+    history = fit(linear(), train, val, lr=0.05, epochs=30, patience=3)
+    assert len(history.epochs) == history.best_epoch + 1 + 3 < 30
+
+
+def test_the_seed_decides_every_bit(slim, tiny):
+    train, val = tiny(12), tiny(6, seed=1)
+    runs = []
+    for seed in (0, 0, 1):
+        model = slim("pocket_vgg")
+        torch.rand(runs and 3 or 1)  # whatever happened before must not matter
+        history = fit(model, train, val, lr=1e-3, epochs=2, preprocess=PLAIN, batch_size=12, seed=seed)
+        runs.append((model, history.column("train_loss")))
+    assert same(runs[0][0], runs[1][0]) and runs[0][1] == runs[1][1]
+    assert not same(runs[0][0], runs[2][0])
+
+
+def test_frozen_layers_are_one_fixed_function_while_the_head_learns(slim, tiny):
+    model = slim("vgg11_bn")
+    backbones.unfreeze(backbones.head(backbones.freeze(model)))
+    before, seen = copy.deepcopy(model), []
+    model.classifier[6].register_forward_hook(lambda layer, inputs, output: seen.append(
+        (layer.training, any(part.training for part in [*model.features, *model.classifier[:6]]))) or None)
+    fit(model, tiny(8), tiny(4, seed=1), lr=0.01, epochs=2, preprocess=PLAIN, batch_size=12)
+    assert (True, False) in seen and not any(below for _, below in seen)
+    assert same(model.features, before.features) and same(model.classifier[:6], before.classifier[:6])
+    assert not same(model.classifier[6], before.classifier[6])
+
+
+def test_training_mode_starts_at_the_first_trainable_layer(slim):
+    model = slim("vgg11_bn")
+    assert all(layer.training for layer in training_mode(model).modules())
+    backbones.freeze(model.features)
+    training_mode(model)
+    assert not any(layer.training for layer in model.features) and model.classifier[2].training
+
+
+def test_each_group_moves_at_its_own_rate(slim, tiny):
+    model = slim("pocket_vgg")
+    before = copy.deepcopy(model)
+    groups = backbones.parameter_groups(model, backbone_lr=0.0, head_lr=0.01)
+    fit(model, tiny(8), tiny(4, seed=1), groups=groups, epochs=2, preprocess=PLAIN, batch_size=12)
+    assert same(model.features, before.features) and same(model.classifier[:6], before.classifier[:6])
+    assert not same(model.classifier[6], before.classifier[6])
+
+
+def test_label_smoothing_enters_the_loss(points):
+    losses = [fit(linear(), *points, lr=1e-9, epochs=1, label_smoothing=share).column("train_loss")[0]
+              for share in (0.0, 0.2)]
+    logits, labels = linear()(points[0].tensors[0]), points[0].tensors[1]
+    expected = [nn.functional.cross_entropy(logits, labels, label_smoothing=share).item() for share in (0.0, 0.2)]
+    assert losses == pytest.approx(expected, abs=1e-4) and abs(expected[0] - expected[1]) > 0.01
+
+
+def test_nothing_to_train_gets_one_sentence(points, slim):
+    with pytest.raises(ValueError, match="Every parameter is frozen, so there is nothing to train; unfreeze the head"):
+        fit(backbones.freeze(linear()), *points)
+    frozen = backbones.freeze(slim("pocket_vgg"))
+    with pytest.raises(ValueError, match="Every parameter is frozen"):
+        fit(frozen, *points, groups=backbones.parameter_groups(frozen, 0.1, 0.1))
+
+
+def test_no_data_gets_one_sentence(points):
+    nothing = TensorDataset(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+    with pytest.raises(ValueError, match="at least one image and one epoch, not 0 and 2"):
+        fit(linear(), nothing, points[1], epochs=2)
+
+
+def test_a_loss_that_is_no_number_gets_one_sentence(points):
+    broken = TensorDataset(points[0].tensors[0] * math.inf, points[0].tensors[1])
+    with pytest.raises(FloatingPointError, match="The loss is no longer a number; try a smaller learning rate"):
+        fit(linear(), broken, points[1], epochs=1)
+
+
+# --- features, computed once -------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", ["pocket_vgg", "vgg16_bn"])
+def test_cached_features_equal_a_forward_pass(slim, tiny, name):
+    model, split = slim(name).train(), tiny(4)
+    cached = features.extract(model, split, PLAIN, batch_size=5)
+    assert model.training
+    with torch.no_grad():
+        model.eval()
+        logits = model(PLAIN(split.images))
+        assert torch.allclose(model.classifier[6](cached.tensors[0]), logits, rtol=1e-4, atol=1e-5)
+    assert torch.equal(cached.tensors[1], split.labels) and not cached.tensors[0].requires_grad
+
+
+def test_pooled_features_are_means_then_maxima(slim, tiny):
+    model, split = slim("pocket_vgg"), tiny(2)
+    pooled, _ = features.extract(model, split, PLAIN, compute=features.pooled_features).tensors
+    with torch.no_grad():
+        maps = model.features(PLAIN(split.images)).flatten(2)
+    assert torch.allclose(pooled, torch.cat([maps.mean(2), maps.max(2).values], 1), atol=1e-5)
+
+
+def test_a_head_on_cached_features_learns_what_it_learns_in_the_network(slim, tiny):
+    model, train, val = slim("pocket_vgg"), tiny(16), tiny(8, seed=1)
+    backbones.unfreeze(backbones.head(backbones.freeze(model)))
+    head = copy.deepcopy(backbones.head(model))
+    settings = {"lr": 0.01, "epochs": 3, "batch_size": 12, "seed": 4}
+    whole = fit(model, train, val, preprocess=PLAIN, augment=False, **settings)
+    alone = fit(head, *(features.extract(model, split, PLAIN) for split in (train, val)), **settings)
+    assert torch.allclose(head.weight, backbones.head(model).weight, rtol=1e-4, atol=1e-5)
+    assert alone.column("train_loss") == pytest.approx(whole.column("train_loss"), rel=1e-4)
+
+
+# --- evaluate ----------------------------------------------------------------------------------------------------
+
+def test_evaluate_counts_by_true_and_predicted_class():
+    fixed = nn.Linear(3, 3)
+    fixed.weight.data, fixed.bias.data = torch.eye(3), torch.zeros(3)  # the largest input names the class
+    labels = torch.tensor([0, 0, 1, 2, 2])
+    guesses = torch.tensor([0, 1, 1, 2, 0])
+    result = evaluate(fixed, TensorDataset(torch.eye(3)[guesses] * 5, labels), batch_size=2)
+    assert result.confusion().tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
+    assert result.accuracy == pytest.approx(0.6) and result.predictions.tolist() == guesses.tolist()
+    assert result.loss == pytest.approx(nn.functional.cross_entropy(torch.eye(3)[guesses] * 5, labels).item())
+
+
+def test_evaluate_does_not_augment_and_puts_the_mode_back(slim, tiny):
+    model, split = slim("vgg11_bn").train(), tiny(4)
+    model.features[1].eval()
+    before, modes = copy.deepcopy(model.state_dict()), [layer.training for layer in model.modules()]
+    one, other = evaluate(model, split, PLAIN, batch_size=5), evaluate(model, split, PLAIN, batch_size=12)
+    assert torch.allclose(one.logits, other.logits, rtol=1e-4, atol=1e-5)
+    assert modes == [layer.training for layer in model.modules()]
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
