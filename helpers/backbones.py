@@ -4,6 +4,7 @@ Every network here is torchvision's own `VGG` class: `features` (convolutions), 
 slots whose last one, `classifier[6]`, is the head. `pocket_vgg` is the same class with narrow layers, small enough for
 a laptop's CPU; its weights ship with the course.
 """
+
 from __future__ import annotations
 
 import json
@@ -34,8 +35,12 @@ def pocket_vgg(num_classes: int, batch_norm: bool = False, dropout: float = 0.5)
     model.features = make_layers(POCKET_LAYERS, batch_norm=batch_norm)
     channels = POCKET_LAYERS[-2]
     model.classifier = nn.Sequential(
-        nn.Linear(channels * 7 * 7, POCKET_HIDDEN), nn.ReLU(True), nn.Dropout(dropout),
-        nn.Linear(POCKET_HIDDEN, POCKET_HIDDEN), nn.ReLU(True), nn.Dropout(dropout),
+        nn.Linear(channels * 7 * 7, POCKET_HIDDEN),
+        nn.ReLU(True),
+        nn.Dropout(dropout),
+        nn.Linear(POCKET_HIDDEN, POCKET_HIDDEN),
+        nn.ReLU(True),
+        nn.Dropout(dropout),
         nn.Linear(POCKET_HIDDEN, num_classes),
     )
     for layer in model.modules():
@@ -45,8 +50,9 @@ def pocket_vgg(num_classes: int, batch_norm: bool = False, dropout: float = 0.5)
     return model
 
 
-def build(name: str, weights: str | None = "default", num_classes: int | None = None, device: str = "cpu",
-          seed: int = 0) -> VGG:
+def build(
+    name: str, weights: str | None = "default", num_classes: int | None = None, device: str = "cpu", seed: int = 0
+) -> VGG:
     """Build a network by name.
 
     Args:
@@ -81,7 +87,9 @@ def card() -> dict:
     try:
         return json.loads(POCKET_CARD.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RuntimeError(f"The asset {POCKET_CARD.name} is missing or damaged; get a fresh copy of the course.") from error
+        raise RuntimeError(
+            f"The asset {POCKET_CARD.name} is missing or damaged; get a fresh copy of the course."
+        ) from error
 
 
 def weights_of(name: str, weights: str = "default"):
@@ -102,12 +110,15 @@ def read_weights(name: str, weights: str = "default") -> dict[str, Tensor]:
             return {key: value.float() for key, value in load_file(POCKET_WEIGHTS).items()}
         except Exception as error:  # safetensors raises its own error types
             raise RuntimeError(
-                f"The asset {POCKET_WEIGHTS.name} is missing or damaged; get a fresh copy of the course.") from error
+                f"The asset {POCKET_WEIGHTS.name} is missing or damaged; get a fresh copy of the course."
+            ) from error
     member = weights_of(name, weights)
     try:
         return member.get_state_dict(progress=True, check_hash=True)
     except Exception as error:
-        raise RuntimeError(f"The weights of {name} could not be read or fetched from {member.url} ({error}).") from error
+        raise RuntimeError(
+            f"The weights of {name} could not be read or fetched from {member.url} ({error})."
+        ) from error
 
 
 def weights_cached(name: str) -> bool:
@@ -132,6 +143,7 @@ def source_classes(name: str, weights: str = "default") -> tuple[str, ...]:
 
 # --- the head ----------------------------------------------------------------------------------------------------
 
+
 def head(model: VGG) -> nn.Linear:
     """The layer that turns the last hidden features into logits: `classifier[6]`."""
     return model.classifier[6]
@@ -155,6 +167,7 @@ def replace_head(model: VGG, num_classes: int, seed: int = 0) -> VGG:
 
 
 # --- freezing ----------------------------------------------------------------------------------------------------
+
 
 def freeze(module: nn.Module) -> nn.Module:
     """Stop training all parameters of a model or a part of it. Returns `module`.
@@ -194,6 +207,7 @@ def parameter_groups(model: VGG, backbone_lr: float, head_lr: float) -> list[dic
 
 
 # --- folding -----------------------------------------------------------------------------------------------------
+
 
 @torch.no_grad()
 def fold_first_linear(model: VGG, image_size: int = 96) -> VGG:

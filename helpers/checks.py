@@ -2,6 +2,7 @@
 
 An answer that is still `...` is reported as not answered yet.
 """
+
 from __future__ import annotations
 
 import copy
@@ -28,6 +29,7 @@ def _report(name: str, answer, problem: str | None, praise: str) -> None:
 
 # --- notebook 01 ---
 
+
 def labels_needed(answer, curve: dict[str, dict[int, list[float]]]) -> None:
     """Exercise 1.1: the label count at which scratch first reaches what frozen has with the fewest, or "never"."""
     means = {method: {count: sum(v) / len(v) for count, v in points.items()} for method, points in curve.items()}
@@ -40,10 +42,15 @@ def labels_needed(answer, curve: dict[str, dict[int, list[float]]]) -> None:
     elif answer == "never" and truth != "never":
         problem = "There is a label count at which the curve from scratch gets there. Compare the means."
     elif truth == "never" and answer != "never":
-        problem = f"With {answer} labels a class the mean from scratch is still below the frozen one's with {counts[0]}."
+        problem = (
+            f"With {answer} labels a class the mean from scratch is still below the frozen one's with {counts[0]}."
+        )
     elif answer != truth:
-        problem = ("It gets there with fewer labels already." if answer > truth else
-                   f"With {answer} labels a class the mean from scratch is still lower.")
+        problem = (
+            "It gets there with fewer labels already."
+            if answer > truth
+            else f"With {answer} labels a class the mean from scratch is still lower."
+        )
     _report("Exercise 1.1", answer, problem, "That is how many labels pre-training stood in for.")
 
 
@@ -56,7 +63,9 @@ def head_size(answer, features: int, classes: int) -> None:
     elif answer == features * classes:
         problem = "These are the weights; each class has a bias as well."
     elif answer != truth:
-        problem = f"The layer has {features} inputs and {classes} outputs: one weight for each pair, one bias an output."
+        problem = (
+            f"The layer has {features} inputs and {classes} outputs: one weight for each pair, one bias an output."
+        )
     _report("Exercise 1.2", answer, problem, "Weights and biases.")
 
 
@@ -78,6 +87,7 @@ def convolutions_frozen(answer) -> None:
 
 
 # --- notebook 02 ---
+
 
 def smallest_image(answer) -> None:
     """Exercise 2.1: the side in pixels of the smallest square image that VGG-16 accepts."""
@@ -105,8 +115,13 @@ def receptive_field(answer) -> None:
 
     Tried on small stacks of layers, each measured by `anatomy.layer_table`.
     """
-    stacks = ([(3, 1)], [(3, 1), (3, 1)], [(2, 2), (3, 1)], [(3, 1), (2, 2), (3, 1), (3, 1), (2, 2)],
-              [(7, 4), (5, 1), (3, 2)])
+    stacks = (
+        [(3, 1)],
+        [(3, 1), (3, 1)],
+        [(2, 2), (3, 1)],
+        [(3, 1), (2, 2), (3, 1), (3, 1), (2, 2)],
+        [(7, 4), (5, 1), (3, 2)],
+    )
     problem = None
     if answer is not ... and not callable(answer):
         problem = "The answer is a function; give its name, without brackets behind it."
@@ -148,8 +163,10 @@ def folded_for_64(answer, name: str) -> None:
         elif first.in_features == truth.classifier[0].in_features:
             problem = f"classifier[0] still has {first.in_features:,} inputs."
         elif first.in_features != channels * 4:
-            problem = (f"classifier[0] has {first.in_features:,} inputs. How many cells has the feature map of a "
-                       f"64-pixel image, and how many channels?")
+            problem = (
+                f"classifier[0] has {first.in_features:,} inputs. How many cells has the feature map of a "
+                f"64-pixel image, and how many channels?"
+            )
         elif logits is None:
             problem = f"Images of 64 pixels do not get through: {why}"
         elif logits.shape != expected.shape:
@@ -162,6 +179,7 @@ def folded_for_64(answer, name: str) -> None:
 
 # --- notebook 04 ---
 
+
 def loss_of_probability(answer, probability: float) -> None:
     """Exercise 4.1: the cross-entropy of an image whose right class got `probability`."""
     truth = -math.log(probability)
@@ -170,7 +188,9 @@ def loss_of_probability(answer, probability: float) -> None:
         problem = "The answer is a number."
     elif math.isclose(answer, -truth, abs_tol=0.01):
         problem = "Mind the sign: a loss is never negative."
-    elif math.isclose(answer, truth / math.log(2), abs_tol=0.01) or math.isclose(answer, truth / math.log(10), abs_tol=0.01):
+    elif math.isclose(answer, truth / math.log(2), abs_tol=0.01) or math.isclose(
+        answer, truth / math.log(10), abs_tol=0.01
+    ):
         problem = "That is the logarithm to another base; the loss uses the natural one."
     elif not math.isclose(answer, truth, abs_tol=0.01):
         problem = "Minus the natural logarithm of the probability, to two digits after the point."
@@ -212,14 +232,19 @@ def in_between(answer, val, preprocess, frozen_runs) -> None:
         else:
             own = 100 * evaluate(answer, val, preprocess).accuracy
             others = [100 * history.best_accuracy for _, history in frozen_runs]
-            praise = (f"In between: {own:.1f} % of the validation images; frozen: {min(others):.1f} to {max(others):.1f} %. "
-                      "Was your prediction right?")
+            praise = (
+                f"In between: {own:.1f} % of the validation images; frozen: {min(others):.1f} to {max(others):.1f} %. "
+                "Was your prediction right?"
+            )
             if own < 200 / len(val.classes):
-                problem = f"It gets {own:.1f} % of the validation images right, hardly more than guessing: was it trained?"
+                problem = (
+                    f"It gets {own:.1f} % of the validation images right, hardly more than guessing: was it trained?"
+                )
     _report("Exercise 4.3", answer, problem, praise)
 
 
 # --- notebook 03 ---
+
 
 def count_crops(answer, padding: int) -> None:
     """Exercise 3.1: how many different images random crop with `padding` pixels, then a random flip, makes of one."""

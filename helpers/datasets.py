@@ -5,11 +5,11 @@ classes and STL-10's image size, so code written for one runs on the other.
 
 How hard it is, exactly. Three families of artists (Noto, Twemoji, Fluent) drew the same 65 emoji of the ten classes.
 Of each emoji, two drawings go to training and the third, in turn from each family, goes to validation or test: to
-validation for every third emoji of a class (the second, the fifth, ...), to test for the others. A network is thus trained on two artists' poodles and examined on a third's: no drawing is
-ever in two splits, and every family is in all of them. A class has from 4 (deer) to 28 (bird) drawings in training, and
-from 1 to 10 in test. Each image shows one drawing, mirrored half of the time, turned by up to 25 degrees, 56 to 96
-pixels wide, anywhere in the frame, brighter or darker by up to a quarter, on a smooth random background with
-fine noise.
+validation for every third emoji of a class (the second, the fifth, ...), to test for the others. A network is thus
+trained on two artists' poodles and examined on a third's: no drawing is ever in two splits. A class has from 4 (deer)
+to 28 (bird) drawings in training, and from 1 (deer) to 9 (bird) in test. Each image shows one drawing, mirrored half of
+the time, turned by up to 25 degrees, 56 to 96 pixels wide, anywhere in the frame, brighter or darker by up to a
+quarter, on a smooth random background with fine noise.
 """
 from __future__ import annotations
 
@@ -130,7 +130,8 @@ def sprite_pixels() -> np.ndarray:
             if len(tiles) < count:
                 raise ValueError("too few tiles")
         except (OSError, ValueError, SyntaxError) as error:
-            raise RuntimeError(f"The asset {path.name} is missing or damaged; get a fresh copy of the course.") from error
+            raise RuntimeError(
+                f"The asset {path.name} is missing or damaged; get a fresh copy of the course.") from error
         sheets.append(tiles)
     return premultiply(np.stack(sheets))
 
@@ -304,7 +305,8 @@ def folder(root: str | Path, size: int = SIZE) -> ImageSplit:
     images = []
     for path, _ in files.samples:
         try:
-            images.append(np.asarray(ImageOps.fit(ImageOps.exif_transpose(Image.open(path)).convert("RGB"), (size, size))))
+            upright = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+            images.append(np.asarray(ImageOps.fit(upright, (size, size))))
         except OSError as error:
             raise ValueError(f"{Path(path).name} is not an image that can be read; remove it.") from error
     return ImageSplit(torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()), torch.tensor(files.targets),

@@ -2,7 +2,12 @@
 
 Colours are Okabe and Ito's, which colour-blind readers can tell apart; a method keeps its colour in all notebooks.
 """
+
 from __future__ import annotations
+
+import base64
+import html
+import io
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,18 +18,56 @@ BLUE, ORANGE, GREEN, PINK, SKY, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7
 METHOD_COLOURS = {"scratch": GREY, "frozen": BLUE, "full": ORANGE}
 METHOD_MARKERS = {"scratch": "s", "frozen": "o", "full": "^"}
 
-plt.rcParams.update({
-    "figure.dpi": 100, "savefig.dpi": 100, "figure.constrained_layout.use": True, "figure.facecolor": "white",
-    "font.size": 12, "axes.titlesize": 13, "axes.labelsize": 12, "legend.fontsize": 11, "legend.frameon": False,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd",
-    "axes.axisbelow": True, "lines.linewidth": 2, "lines.markersize": 7,
-})
+plt.rcParams.update(
+    {
+        "figure.dpi": 100,
+        "savefig.dpi": 100,
+        "figure.constrained_layout.use": True,
+        "figure.facecolor": "white",
+        "font.size": 12,
+        "axes.titlesize": 13,
+        "axes.labelsize": 12,
+        "legend.fontsize": 11,
+        "legend.frameon": False,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.color": "#dddddd",
+        "axes.axisbelow": True,
+        "lines.linewidth": 2,
+        "lines.markersize": 7,
+    }
+)
 
 
 def show(figure: Figure, alt: str) -> None:
     """Display a figure as PNG with `alt` as its alternative text, and forget it."""
-    display(figure, metadata={"image/png": {"alt": alt}})
+    if _collected is None:
+        display(figure, metadata={"image/png": {"alt": alt}})
+    else:
+        png = io.BytesIO()
+        figure.savefig(png, format="png", bbox_inches="tight")
+        code = base64.b64encode(png.getvalue()).decode()
+        _collected.append(f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{code}">')
     plt.close(figure)
+
+
+_collected: list[str] | None = None  # where `rendered` gathers figures; None: they are displayed
+
+
+def rendered(plot, *arguments) -> str:
+    """What `plot(*arguments)` would show, as HTML: for panels, which put it into an `ipywidgets.HTML`.
+
+    An `ipywidgets.Output` would do with less, but not without a browser: nbclient, which `jupyter execute` uses, sends
+    what it captures back on the channel on which it awaits the end of the cell, and may then miss it and wait for ever.
+    """
+    global _collected
+    _collected = []
+    try:
+        plot(*arguments)
+        return "".join(_collected)
+    finally:
+        _collected = None
 
 
 def picture(axis, image) -> None:
@@ -34,12 +77,15 @@ def picture(axis, image) -> None:
     axis.set_axis_off()
 
 
-def images(pictures, titles=None, columns: int = 10, title: str | None = None, alt: str = "", size: float = 0.95) -> None:
+def images(
+    pictures, titles=None, columns: int = 10, title: str | None = None, alt: str = "", size: float = 0.95
+) -> None:
     """A grid of images (n, 3, H, W) uint8, `size` inches each, with an optional title above each and above all."""
     rows = -(-len(pictures) // columns)
     height = size * (1.25 if titles else 1.04)
-    figure, axes = plt.subplots(rows, columns, figsize=(columns * size, rows * height + (0.4 if title else 0)),
-                                squeeze=False)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(columns * size, rows * height + (0.4 if title else 0)), squeeze=False
+    )
     for k, axis in enumerate(axes.flat):
         axis.set_axis_off()
         if k < len(pictures):
@@ -53,11 +99,14 @@ def images(pictures, titles=None, columns: int = 10, title: str | None = None, a
 
 # --- notebook 01 ---
 
+
 def class_examples(split, each: int = 8) -> None:
     """A row of `each` images for every class of an `ImageSplit`, in two columns of classes."""
     classes = len(split.classes)
     rows = -(-classes // 2)
-    figure, axes = plt.subplots(rows, 2 * each + 1, figsize=(9.5, rows * 0.56), width_ratios=[1] * each + [1.6] + [1] * each)
+    figure, axes = plt.subplots(
+        rows, 2 * each + 1, figsize=(9.5, rows * 0.56), width_ratios=[1] * each + [1.6] + [1] * each
+    )
     for axis in axes.flat:
         axis.set_axis_off()
     for label, name in enumerate(split.classes):
@@ -65,8 +114,9 @@ def class_examples(split, each: int = 8) -> None:
         own = split.images[split.labels == label][:each]
         for k, image in enumerate(own):
             picture(axes[row, half * (each + 1) + k], image)
-        axes[row, half * (each + 1)].text(-0.12, 0.5, name, transform=axes[row, half * (each + 1)].transAxes,
-                                          ha="right", va="center")
+        axes[row, half * (each + 1)].text(
+            -0.12, 0.5, name, transform=axes[row, half * (each + 1)].transAxes, ha="right", va="center"
+        )
     show(figure, f"{each} images of each of the {classes} classes: {', '.join(split.classes)}.")
 
 
@@ -77,12 +127,26 @@ def two_opinions(split, answers, names) -> None:
         picture(axis, split.images[k])
         for line, given in enumerate(answers):
             right = int(given[k]) == int(split.labels[k])
-            axis.text(0.5, -0.18 - 0.26 * line, split.classes[int(given[k])], transform=axis.transAxes, ha="center",
-                      va="center", fontsize=11, color="black" if right else ORANGE, weight="normal" if right else "bold")
+            axis.text(
+                0.5,
+                -0.18 - 0.26 * line,
+                split.classes[int(given[k])],
+                transform=axis.transAxes,
+                ha="center",
+                va="center",
+                fontsize=11,
+                color="black" if right else ORANGE,
+                weight="normal" if right else "bold",
+            )
     for line, name in enumerate(names):
-        axes[0].text(-0.15, -0.18 - 0.26 * line, name + ":", transform=axes[0].transAxes, ha="right", va="center", fontsize=11)
+        axes[0].text(
+            -0.15, -0.18 - 0.26 * line, name + ":", transform=axes[0].transAxes, ha="right", va="center", fontsize=11
+        )
     wrong = [sum(int(a) != int(b) for a, b in zip(given, split.labels, strict=True)) for given in answers]
-    show(figure, f"{len(split)} test images with two answers each; {names[0]} has {wrong[0]} wrong, {names[1]} {wrong[1]}.")
+    show(
+        figure,
+        f"{len(split)} test images with two answers each; {names[0]} has {wrong[0]} wrong, {names[1]} {wrong[1]}.",
+    )
 
 
 def source_examples(pictures, rows: int = 3) -> None:
@@ -104,12 +168,18 @@ def transfer_diagram(source_classes: int, target_classes: int) -> None:
     axis.set_axis_off()
 
     def box(x, y, width, text, colour, hollow=False):
-        axis.add_patch(plt.Rectangle((x, y), width, 9, facecolor="white" if hollow else colour, edgecolor=colour, linewidth=2.5))
-        axis.text(x + width / 2, y + 4.5, text, ha="center", va="center", color=colour if hollow else "white", weight="bold")
+        axis.add_patch(
+            plt.Rectangle((x, y), width, 9, facecolor="white" if hollow else colour, edgecolor=colour, linewidth=2.5)
+        )
+        axis.text(
+            x + width / 2, y + 4.5, text, ha="center", va="center", color=colour if hollow else "white", weight="bold"
+        )
 
     arrow = {"arrowstyle": "-|>", "color": GREY, "linewidth": 2, "mutation_scale": 16}
-    for y, images, classes, colour, title in ((23, "source\nimages", source_classes, GREY, "source task"),
-                                              (2, "target\nimages", target_classes, ORANGE, "target task")):
+    for y, images, classes, colour, title in (
+        (23, "source\nimages", source_classes, GREY, "source task"),
+        (2, "target\nimages", target_classes, ORANGE, "target task"),
+    ):
         axis.text(5, y + 4.5, images, ha="center", va="center")
         axis.annotate("", (16, y + 4.5), (10, y + 4.5), arrowprops=arrow)
         box(17, y, 36, "backbone", BLUE)
@@ -120,19 +190,29 @@ def transfer_diagram(source_classes: int, target_classes: int) -> None:
     axis.annotate("", (35, 12), (35, 22), arrowprops=arrow | {"color": BLUE})
     axis.text(37, 17, "weights are copied", va="center", color=BLUE)
     axis.text(70.5, 17, "thrown away,\nreplaced", ha="center", va="center", color=ORANGE)
-    show(figure, "Diagram: the backbone's weights are copied from the source task's network to the target task's; the "
-                 f"head with {source_classes} outputs is replaced by a new one with {target_classes}.")
+    show(
+        figure,
+        "Diagram: the backbone's weights are copied from the source task's network to the target task's; the "
+        f"head with {source_classes} outputs is replaced by a new one with {target_classes}.",
+    )
 
 
 def label_efficiency(curve: dict[str, dict[int, list[float]]]) -> None:
     """Accuracy against labels a class. `curve[method][labels]` is a list of accuracies (0 to 1), one for each seed."""
     figure, axis = plt.subplots(figsize=(7.5, 4.4))
     for shift, (method, points) in zip((-1, 0, 1), curve.items(), strict=True):
-        counts = np.array(list(points)) * 1.03 ** shift  # side by side, so that the bars do not cover each other
+        counts = np.array(list(points)) * 1.03**shift  # side by side, so that the bars do not cover each other
         scores = 100 * np.array(list(points.values()))
         middle = scores.mean(1)
-        axis.errorbar(counts, middle, yerr=[middle - scores.min(1), scores.max(1) - middle], label=method, capsize=4,
-                      color=METHOD_COLOURS[method], marker=METHOD_MARKERS[method])
+        axis.errorbar(
+            counts,
+            middle,
+            yerr=[middle - scores.min(1), scores.max(1) - middle],
+            label=method,
+            capsize=4,
+            color=METHOD_COLOURS[method],
+            marker=METHOD_MARKERS[method],
+        )
     ticks = list(points)
     axis.set(xscale="log", xlabel="labelled training images a class", ylabel="test accuracy (%)", ylim=(0, 100))
     axis.set_xticks(ticks, [str(tick) for tick in ticks])
@@ -202,8 +282,15 @@ def parameters_and_work(table, title: str) -> None:
         axis.set(xlabel=label, xlim=(0, 1.22 * shares.max()))
         axis.grid(axis="y", visible=False)
         for y, share in enumerate(shares):
-            axis.annotate(f"{share:.1f}", (share, y), xytext=(-4 if key == "parameters" else 4, 0), fontsize=11,
-                          textcoords="offset points", va="center", ha="right" if key == "parameters" else "left")
+            axis.annotate(
+                f"{share:.1f}",
+                (share, y),
+                xytext=(-4 if key == "parameters" else 4, 0),
+                fontsize=11,
+                textcoords="offset points",
+                va="center",
+                ha="right" if key == "parameters" else "left",
+            )
     axes[0].invert_xaxis()
     axes[0].invert_yaxis()
     axes[0].spines["left"].set_visible(False)
@@ -221,8 +308,17 @@ def _field(axis, image, box, colour, style: str = "-") -> None:
     """Outline a receptive field (left, top, right, bottom) in pixels on an image drawn with `picture`."""
     left, top, right, bottom = box
     for width, edge in ((4.5, "white"), (2.5, colour)):  # the white one keeps the outline visible on any image
-        axis.add_patch(plt.Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, edgecolor=edge,
-                                     linewidth=width, linestyle=style))
+        axis.add_patch(
+            plt.Rectangle(
+                (left - 0.5, top - 0.5),
+                right - left,
+                bottom - top,
+                fill=False,
+                edgecolor=edge,
+                linewidth=width,
+                linestyle=style,
+            )
+        )
 
 
 def receptive_fields(image, layers, table) -> None:
@@ -242,8 +338,15 @@ def receptive_fields(image, layers, table) -> None:
     right.text(-0.5, size - 2, "the whole image", color=GREY, va="top")
     for k, layer in enumerate(layers):
         x = next(i for i, row in enumerate(rows) if row.name == layer.name)
-        right.plot(x, layer.receptive_field, "o", color=BLOCK_COLOURS[k % 5], markersize=10, linestyle="none",
-                   label=f"block {layer.block}: {layer.receptive_field} x {layer.receptive_field} pixels")
+        right.plot(
+            x,
+            layer.receptive_field,
+            "o",
+            color=BLOCK_COLOURS[k % 5],
+            markersize=10,
+            linestyle="none",
+            label=f"block {layer.block}: {layer.receptive_field} x {layer.receptive_field} pixels",
+        )
     right.legend(loc="upper left", fontsize=12, handletextpad=0.2)
     right.set(xlabel="place in features", ylabel="side of the receptive field (pixels)", xlim=(-1, len(rows)))
     sides = ", ".join(f"block {layer.block} {layer.receptive_field}" for layer in layers)
@@ -252,8 +355,10 @@ def receptive_fields(image, layers, table) -> None:
 
 def blocks_beside(tables: dict) -> None:
     """Networks as rows of boxes, one box for each layer with weights, blocks apart; in orange what the first lacks."""
-    counts = {name: [[row for row in table if row.parameters and row.block == block] for block in (1, 2, 3, 4, 5, 0)]
-              for name, table in tables.items()}
+    counts = {
+        name: [[row for row in table if row.parameters and row.block == block] for block in (1, 2, 3, 4, 5, 0)]
+        for name, table in tables.items()
+    }
     first = next(iter(counts.values()))
     figure, axis = plt.subplots(figsize=(9, 0.9 + 0.95 * len(tables)))
     widest = [max(len(blocks[k]) for blocks in counts.values()) for k in range(6)]
@@ -263,16 +368,20 @@ def blocks_beside(tables: dict) -> None:
             for x, row in enumerate(rows):
                 colour = ORANGE if x >= len(first[k]) else GREY if k == 5 else BLUE
                 axis.add_patch(plt.Rectangle((starts[k] + x, y), 0.86, 0.68, facecolor=colour))
-                axis.text(starts[k] + x + 0.43, y + 0.34, row.shape[0], color="white", ha="center", va="center",
-                          rotation=90)
+                axis.text(
+                    starts[k] + x + 0.43, y + 0.34, row.shape[0], color="white", ha="center", va="center", rotation=90
+                )
         axis.text(-0.4, y + 0.34, name, ha="right", va="center", weight="bold")
     for k in range(6):
         axis.text(starts[k] + widest[k] / 2, -0.15, f"block {k + 1}" if k < 5 else "classifier", ha="center")
     axis.set(xlim=(-2.4, starts[-1] + widest[-1]), ylim=(len(tables) - 0.1, -0.6))
     axis.set_axis_off()
-    show(figure, "Layers with weights, block by block: " + "; ".join(
-        f"{name} {', '.join(str(len(rows)) for rows in blocks)}" for name, blocks in counts.items())
-        + ". The number in a box is its output channels; orange boxes are added.")
+    show(
+        figure,
+        "Layers with weights, block by block: "
+        + "; ".join(f"{name} {', '.join(str(len(rows)) for rows in blocks)}" for name, blocks in counts.items())
+        + ". The number in a box is its output channels; orange boxes are added.",
+    )
 
 
 def filters(groups: dict, columns: int = 16) -> None:
@@ -289,22 +398,30 @@ def filters(groups: dict, columns: int = 16) -> None:
             axis.set_axis_off()
             if k < len(group):
                 axis.imshow(np.asarray(group[k]).transpose(1, 2, 0), vmin=0, vmax=1)
-    show(figure, "First-layer filters as small colour squares: " + ", ".join(
-        f"{name} ({len(group)})" for name, group in groups.items()) + ".")
+    show(
+        figure,
+        "First-layer filters as small colour squares: "
+        + ", ".join(f"{name} ({len(group)})" for name, group in groups.items())
+        + ".",
+    )
 
 
 def maps_by_block(image, blocks: dict, columns: int = 7) -> None:
     """One row a block: its name, then maps (n, h, w). The image (3, H, W) stands at the head of the first row."""
-    figure, axes = plt.subplots(len(blocks), columns + 1, figsize=(9, 1.12 * len(blocks)), squeeze=False,
-                                width_ratios=[1.25] + [1] * columns)
+    figure, axes = plt.subplots(
+        len(blocks), columns + 1, figsize=(9, 1.12 * len(blocks)), squeeze=False, width_ratios=[1.25] + [1] * columns
+    )
     for row, (name, maps) in zip(axes, blocks.items(), strict=True):
         for axis in row:
             axis.set_axis_off()
         row[0].text(0.9, 0.5, name, transform=row[0].transAxes, ha="right", va="center", fontsize=12)
         for axis, values in zip(row[1:], maps, strict=False):
             _map(axis, values)
-    show(figure, f"Feature maps of one image, one row for each of {len(blocks)} blocks: fine outlines in the first, a "
-                 "few bright cells in the last.")
+    show(
+        figure,
+        f"Feature maps of one image, one row for each of {len(blocks)} blocks: fine outlines in the first, a "
+        "few bright cells in the last.",
+    )
 
 
 def stretching(small, large) -> None:
@@ -317,10 +434,20 @@ def stretching(small, large) -> None:
         axis.set_title(f"{word}: {values.shape[0]} x {values.shape[1]}")
         axis.set_axis_off()
         for (y, x), value in np.ndenumerate(values):
-            axis.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=11,
-                      color="black" if value > 0.6 * top else "white")
-    show(figure, f"A {small.shape[0]} x {small.shape[1]} map, and the {large.shape[0]} x {large.shape[1]} map that "
-                 "average pooling makes of it: only copies and averages of the same values.")
+            axis.text(
+                x,
+                y,
+                f"{value:.2f}",
+                ha="center",
+                va="center",
+                fontsize=11,
+                color="black" if value > 0.6 * top else "white",
+            )
+    show(
+        figure,
+        f"A {small.shape[0]} x {small.shape[1]} map, and the {large.shape[0]} x {large.shape[1]} map that "
+        "average pooling makes of it: only copies and averages of the same values.",
+    )
 
 
 def layer_view(image, layer, maps, channels, unit) -> None:
@@ -341,15 +468,22 @@ def layer_view(image, layer, maps, channels, unit) -> None:
         axis = figure.add_subplot(grid[k // columns, 2 + k % columns])
         _map(axis, values, f"channel {channels[k]}")
         if k == 0:
-            axis.plot(unit[1], unit[0], "o", markerfacecolor="none", markeredgecolor=SKY, markersize=9,
-                      markeredgewidth=2)
-    figure.suptitle(f"{layer.name} ({layer.kind}), output {' x '.join(map(str, layer.shape))}:  "
-                    f"{layer.parameters:,} parameters, {layer.multiply_adds:,} multiply-adds")
-    show(figure, f"{layer.name}: its {len(maps)} strongest feature maps, and on the image the "
-                 f"{layer.receptive_field} pixels a side that the brightest unit of the first one sees.")
+            axis.plot(
+                unit[1], unit[0], "o", markerfacecolor="none", markeredgecolor=SKY, markersize=9, markeredgewidth=2
+            )
+    figure.suptitle(
+        f"{layer.name} ({layer.kind}), output {' x '.join(map(str, layer.shape))}:  "
+        f"{layer.parameters:,} parameters, {layer.multiply_adds:,} multiply-adds"
+    )
+    show(
+        figure,
+        f"{layer.name}: its {len(maps)} strongest feature maps, and on the image the "
+        f"{layer.receptive_field} pixels a side that the brightest unit of the first one sees.",
+    )
 
 
 # --- notebook 04 ---
+
 
 def learning_rate(rates: list[float], epochs: int) -> None:
     """The learning rate of every step over `epochs` epochs."""
@@ -395,13 +529,28 @@ def learning_rate_search(search: dict[str, dict[float, float]]) -> None:
 
 def comparison_table(results: dict, runs: dict, trained: dict, memory: dict, rates: dict) -> None:
     """The outcome as a table: one column a method, with mean and range of the test accuracy over the seeds."""
-    rows = {name: [] for name in ("test accuracy, mean of the seeds", "lowest and highest seed", "peak learning rate",
-                                  "trained parameters", "seconds an epoch", "memory of a training step")}
+    rows = {
+        name: []
+        for name in (
+            "test accuracy, mean of the seeds",
+            "lowest and highest seed",
+            "peak learning rate",
+            "trained parameters",
+            "seconds an epoch",
+            "memory of a training step",
+        )
+    }
     for method, evaluations in results.items():
         scores = [100 * evaluation.accuracy for evaluation in evaluations]
         seconds = np.mean([history.column("seconds") for _, history in runs[method]])
-        cells = (f"{np.mean(scores):.1f} %", f"{min(scores):.1f} to {max(scores):.1f} %", f"{rates[method]:g}",
-                 f"{trained[method]:,}", f"{seconds:.3f}", f"{sum(memory[method].values()) / 1e6:.0f} MB")
+        cells = (
+            f"{np.mean(scores):.1f} %",
+            f"{min(scores):.1f} to {max(scores):.1f} %",
+            f"{rates[method]:g}",
+            f"{trained[method]:,}",
+            f"{seconds:.3f}",
+            f"{sum(memory[method].values()) / 1e6:.0f} MB",
+        )
         for row, cell in zip(rows.values(), cells, strict=True):
             row.append(cell)
     lines = ["| | " + " | ".join(results) + " |", "|:--|" + "--:|" * len(results)]
@@ -417,7 +566,9 @@ def confusion(counts, classes) -> None:
     for y, x in np.ndindex(counts.shape):
         if counts[y, x]:
             dark = counts[y, x] > 0.5 * counts[y].sum()
-            axis.text(x, y, int(counts[y, x]), ha="center", va="center", fontsize=11, color="white" if dark else "black")
+            axis.text(
+                x, y, int(counts[y, x]), ha="center", va="center", fontsize=11, color="white" if dark else "black"
+            )
     axis.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
     axis.set_yticks(range(len(classes)), classes)
     axis.set(xlabel="the network's answer", ylabel="true class")
@@ -445,8 +596,10 @@ def mistakes(split, evaluation, true: str | None = None, answer: str | None = No
         axis.set_axis_off()
     for axis, k in zip(axes.flat, order, strict=False):
         picture(axis, split.images[k])
-        axis.set_title(f"{split.classes[guess[k]]}, {100 * confidence[k]:.0f} %\n(is a {split.classes[evaluation.labels[k]]})",
-                       fontsize=11)
+        axis.set_title(
+            f"{split.classes[guess[k]]}, {100 * confidence[k]:.0f} %\n(is a {split.classes[evaluation.labels[k]]})",
+            fontsize=11,
+        )
     show(figure, f"{len(order)} test images that the network got wrong, with its answer, its confidence and the truth.")
 
 
@@ -459,8 +612,9 @@ AUGMENT_COLOURS = {"without": PINK, "with": GREEN}
 def draws(original, pictures, alt: str = "") -> None:
     """One image (3, H, W) on the left, random draws of it (n, 3, H, W) in two rows beside it. All uint8."""
     columns = -(-len(pictures) // 2)
-    figure, axes = plt.subplots(2, columns + 2, figsize=(0.88 * (columns + 2), 2.05), squeeze=False,
-                                width_ratios=[1, 1] + [1] * columns)
+    figure, axes = plt.subplots(
+        2, columns + 2, figsize=(0.83 * (columns + 2), 1.95), squeeze=False, width_ratios=[1, 1] + [1] * columns
+    )
     for axis in axes[:, :2].flat:
         axis.remove()
     large = figure.add_subplot(axes[0, 0].get_gridspec()[:, :2])
@@ -499,20 +653,24 @@ def crop_windows(padded, corners, size: int) -> None:
     axes[0].imshow(np.asarray(padded).transpose(1, 2, 0))
     axes[0].set_title(f"padded: {height} x {width}")
     axes[0].set_axis_off()
-    axes[0].add_patch(plt.Rectangle((border - 0.5, border - 0.5), size, size, fill=False, color="white", linestyle=":",
-                                    linewidth=1.5))
+    axes[0].add_patch(
+        plt.Rectangle((border - 0.5, border - 0.5), size, size, fill=False, color="white", linestyle=":", linewidth=1.5)
+    )
     for axis, (top, left), colour in zip(axes[1:], corners, colours, strict=False):
         axes[0].add_patch(plt.Rectangle((left - 0.5, top - 0.5), size, size, fill=False, color=colour, linewidth=3))
-        picture(axis, np.asarray(padded)[:, top:top + size, left:left + size])
+        picture(axis, np.asarray(padded)[:, top : top + size, left : left + size])
         axis.add_patch(plt.Rectangle((-0.5, -0.5), size, size, fill=False, color=colour, linewidth=6))
         axis.set_title(f"top {top}, left {left}")
-    show(figure, f"A padded image with {len(corners)} windows of {size} x {size} pixels drawn on it, and beside it the "
-                 f"crops: top and left corner at {', '.join(map(str, corners))}.")
+    show(
+        figure,
+        f"A padded image with {len(corners)} windows of {size} x {size} pixels drawn on it, and beside it the "
+        f"crops: top and left corner at {', '.join(map(str, corners))}.",
+    )
 
 
 def before_and_after(pairs: dict, question: str) -> None:
     """Columns of two images: as it was, as it is now. `pairs[change]` = (name, before, after), uint8 (3, H, W)."""
-    figure, axes = plt.subplots(2, len(pairs), figsize=(8, 4))
+    figure, axes = plt.subplots(2, len(pairs), figsize=(7, 3.7))
     for column, (change, (name, before, after)) in zip(axes.T, pairs.items(), strict=True):
         picture(column[0], before)
         picture(column[1], after)
@@ -537,8 +695,11 @@ def augmentation_curves(histories: dict) -> None:
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend(loc="best")
     axes[0].set_ylabel("accuracy (%)")
-    show(figure, f"Training and validation accuracy by epoch, {' and '.join(histories)} augmentation; lines are means "
-                 f"over {len(runs)} seeds, bands run from the lowest to the highest.")
+    show(
+        figure,
+        f"Training and validation accuracy by epoch, {' and '.join(histories)} augmentation; lines are means "
+        f"over {len(runs)} seeds, bands run from the lowest to the highest.",
+    )
 
 
 def accuracy_gaps(scores: dict) -> None:
@@ -557,7 +718,8 @@ def accuracy_gaps(scores: dict) -> None:
             axis.plot(100 * high, y, "s", color=AUGMENT_COLOURS[method], markersize=9)
             axis.text(50 * (low + high), y + 0.24, f"{100 * (high - low):.1f}", ha="center", fontsize=11)
     axis.set_yticks(-np.arange(len(rows)), rows)
-    axis.set(xlabel="accuracy (%): circle = validation, square = training images, not augmented",
-             ylim=(0.4 - len(rows), 0.8))
+    axis.set(
+        xlabel="accuracy (%): circle = validation, square = training images, not augmented", ylim=(0.4 - len(rows), 0.8)
+    )
     axis.grid(axis="y", visible=False)
     show(figure, "For each network, its accuracy on validation and on training images, and the gap between them.")

@@ -51,8 +51,7 @@ def augmentation(original, draw) -> ipywidgets.VBox:
         draw: `draw(padding=, flip=, rotation=, brightness=, hue=, seed=)` returns the draws (n, 3, H, W) and the text.
 
     Returns:
-        A box of three children: the sliders (a box, in the order of `draw`'s arguments), the figure (an output), and
-        the text.
+        A box of three children: the sliders (a box, in the order of `draw`'s arguments), the figure, and the text.
     """
     wide = {"style": {"description_width": "90px"}, "layout": {"width": "290px"}, "continuous_update": False}
     sliders = {
@@ -63,14 +62,12 @@ def augmentation(original, draw) -> ipywidgets.VBox:
         "hue": ipywidgets.FloatSlider(0, min=0, max=0.5, step=0.05, description="hue", **wide),
         "seed": ipywidgets.IntSlider(0, 0, 20, description="seed", **wide),
     }
-    figure, text = ipywidgets.Output(), ipywidgets.HTML()
+    figure, text = ipywidgets.HTML(), ipywidgets.HTML()
 
     def redraw(_=None) -> None:
         pictures, code = draw(**{name: slider.value for name, slider in sliders.items()})
         text.value = f"<pre style='font-size: 14px; line-height: 1.3'>{html.escape(code)}</pre>"
-        with figure:
-            figure.clear_output(wait=True)
-            plots.draws(original, pictures)
+        figure.value = plots.rendered(plots.draws, original, pictures)
 
     for slider in sliders.values():
         slider.observe(redraw, "value")

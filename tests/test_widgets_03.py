@@ -25,7 +25,7 @@ def draw():
 
 @pytest.fixture
 def drawn(monkeypatch) -> list:
-    """Collects what the panel hands to its plot function."""
+    """What the panel hands to its plot function."""
     calls = []
     monkeypatch.setattr(plots, "draws", lambda original, pictures, alt="": calls.append(pictures))
     return calls
@@ -64,8 +64,10 @@ def test_the_code_that_is_shown_makes_the_same_draws(draw):
     assert torch.equal(pictures, torch.stack([pipeline(IMAGE) for _ in range(3)]))
 
 
-def test_the_figure_is_drawn(draw, monkeypatch):
-    alts = []
-    monkeypatch.setattr(plots, "show", lambda figure, alt: alts.append(alt))
-    widgets.augmentation(IMAGE, draw)
-    assert len(alts) == 1 and "12 random draws" in alts[0]
+def test_the_figure_follows(draw):
+    panel = widgets.augmentation(IMAGE, draw)
+    sliders, figure, _ = panel.children
+    before = figure.value
+    assert before.count("<img") == 1 and 'alt="One image, and 12 random draws of it."' in before
+    sliders.children[0].value = 20
+    assert figure.value.count("<img") == 1 and figure.value != before

@@ -1,6 +1,6 @@
 """Pre-train `pocket_vgg` on emoji outside the ten target classes; writes the weights that ship with the course.
 
-    python -m helpers.make.backbone            # about 40 minutes on two cores
+    python -m helpers.make.backbone            # about 50 minutes on two cores
 
 Source task: 91 categories of emoji ("food-fruit", "musical-instrument", ...), drawn by the three families and composed
 exactly as the pocket data set is. A second, auxiliary head must name the emoji itself, whoever drew it; it teaches the
@@ -9,6 +9,7 @@ accuracy on those is the one the model card states.
 
 After training, batch norm is folded into the convolutions, so that what ships is a plain VGG, in half precision.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -29,7 +30,7 @@ from helpers.make.sprites import source_pixels
 
 BATCH = 128
 FRESH = 40_000  # images composed at a time
-REUSE = 3       # epochs over them, shifted and mirrored anew, before the next lot
+REUSE = 3  # epochs over them, shifted and mirrored anew, before the next lot
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 
@@ -99,23 +100,27 @@ def train(pixels: np.ndarray, targets: torch.Tensor, held: np.ndarray, image_cou
                 x, y = normalise(jitter(images[batch])), labels[batch]
                 with torch.autocast("cpu", torch.bfloat16):
                     category, emoji = model(x)
-                loss = (cross_entropy(category.float(), y[:, 0], label_smoothing=0.1)
-                        + cross_entropy(emoji.float(), y[:, 1], label_smoothing=0.1))
+                loss = cross_entropy(category.float(), y[:, 0], label_smoothing=0.1) + cross_entropy(
+                    emoji.float(), y[:, 1], label_smoothing=0.1
+                )
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
                 schedule.step()
                 step += 1
         scores = accuracy(model, exam, targets[torch.from_numpy(unseen)])
-        print(f"step {step:6d}/{total}  loss {loss.item():.2f}  unseen drawings: category {scores[0]:.3f}, "
-              f"emoji {scores[1]:.3f}  {(time.time() - start) / 60:.1f} min", flush=True)
+        print(
+            f"step {step:6d}/{total}  loss {loss.item():.2f}  unseen drawings: category {scores[0]:.3f}, "
+            f"emoji {scores[1]:.3f}  {(time.time() - start) / 60:.1f} min",
+            flush=True,
+        )
     return model, scores
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, default=Path("build"), help="where the artwork is unpacked")
-    parser.add_argument("--images", type=int, default=2_000_000, help="how many images to train on")
+    parser.add_argument("--images", type=int, default=1_500_000, help="how many images to train on")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=POCKET_WEIGHTS)
     args = parser.parse_args()
@@ -123,7 +128,9 @@ def main() -> None:
     table, pixels = source_pixels(args.work)
     names = sorted({entry["label"] for entry in table})
     count = len(table)
-    targets = torch.tensor([(names.index(e["label"]), k) for e in table for k in [table.index(e)]]).repeat(len(FAMILIES), 1)
+    targets = torch.tensor([(names.index(e["label"]), k) for e in table for k in [table.index(e)]]).repeat(
+        len(FAMILIES), 1
+    )
     drawings = premultiply(pixels).reshape(-1, *pixels.shape[2:])
     held = np.zeros((len(FAMILIES), count), bool)
     held[np.random.RandomState(1).randint(len(FAMILIES), size=count), np.arange(count)] = np.arange(count) % 10 < 3
@@ -132,11 +139,20 @@ def main() -> None:
 
     model.vgg.features = fold_batch_norm(model.vgg.features)
     save_file({k: v.half().contiguous() for k, v in model.vgg.state_dict().items()}, args.out)
-    card = {"network": "pocket_vgg", "source_task": f"{len(names)} categories of emoji, none of the ten target classes",
-            "drawings": int((~held).sum()), "unseen_drawings": int(held.sum()), "images": args.images,
-            "accuracy_unseen_drawings": round(scores[0], 4), "seed": args.seed,
-            "minutes": round((time.time() - start) / 60), "torch": torch.__version__,
-            "mean": MEAN, "std": STD, "categories": names}
+    card = {
+        "network": "pocket_vgg",
+        "source_task": f"{len(names)} categories of emoji, none of the ten target classes",
+        "drawings": int((~held).sum()),
+        "unseen_drawings": int(held.sum()),
+        "images": args.images,
+        "accuracy_unseen_drawings": round(scores[0], 4),
+        "seed": args.seed,
+        "minutes": round((time.time() - start) / 60),
+        "torch": torch.__version__,
+        "mean": MEAN,
+        "std": STD,
+        "categories": names,
+    }
     args.out.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     print(f"wrote {args.out} ({args.out.stat().st_size / 1e6:.1f} MB)")
 
