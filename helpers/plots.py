@@ -587,7 +587,6 @@ def mistakes(split, evaluation, true: str | None = None, answer: str | None = No
         chosen &= guess == split.classes.index(answer)
     order = [k for k in confidence.argsort(descending=True).tolist() if chosen[k]][:count]
     if not order:
-        print("There is no such mistake.")
         return
     columns = 5
     rows = -(-len(order) // columns)

@@ -7,13 +7,27 @@ import ipywidgets
 
 from helpers import anatomy, plots
 
+
+def panel(controls: dict, draw) -> ipywidgets.VBox:
+    """A row of controls above a figure that `draw(**values)` returns as HTML, drawn anew when a control changes."""
+    figure = ipywidgets.HTML()
+
+    def redraw(_=None) -> None:
+        figure.value = draw(**{name: control.value for name, control in controls.items()})
+
+    for control in controls.values():
+        control.observe(redraw, "value")
+    redraw()
+    return ipywidgets.VBox([ipywidgets.HBox(list(controls.values())), figure])
+
+
 # --- notebook 02 ---
 
 def layer_explorer(model, images, preprocess, start: int = 0, count: int = 8) -> ipywidgets.VBox:
     """Choose an image and a layer of `features`; see its maps and what a unit sees (`plots.layer_view`).
 
     `images` is uint8 (n, 3, H, W), `start` the one shown first. Children of the result: a box with the two controls,
-    image and layer, then the output that the figure appears in.
+    image and layer, then the figure as HTML.
     """
     table = [row for row in anatomy.layer_table(model, images.shape[-1]) if row.block and row.kind != "ReLU"]
     device = next(model.parameters()).device
@@ -21,24 +35,27 @@ def layer_explorer(model, images, preprocess, start: int = 0, count: int = 8) ->
     layer = ipywidgets.Dropdown(options=[(f"{row.name} ({row.kind})", row) for row in table],
                                 value=anatomy.last_of_blocks(table, "Conv2d")[2], description="layer")
 
-    def draw(image: int, layer: anatomy.Layer) -> None:
+    def draw(image: int, layer: anatomy.Layer) -> str:
         maps = anatomy.feature_maps(model, preprocess(images[image][None].to(device)), [layer.name])[layer.name][0]
         channels = anatomy.strongest(maps, count)
-        plots.layer_view(images[image], layer, maps[channels], channels, anatomy.brightest(maps[channels[0]]))
+        brightest = anatomy.brightest(maps[channels[0]])
+        return plots.rendered(plots.layer_view, images[image], layer, maps[channels], channels, brightest)
 
-    shown = ipywidgets.interactive_output(draw, {"image": image, "layer": layer})
-    return ipywidgets.VBox([ipywidgets.HBox([image, layer]), shown])
+    return panel({"image": image, "layer": layer}, draw)
 
 
 # --- notebook 04 ---
 
 def mistakes_browser(split, evaluation) -> ipywidgets.VBox:
     """Two menus, true class and answer, above the most confident mistakes of that kind."""
-    menus = [ipywidgets.Dropdown(options=[("any", None), *((name, name) for name in split.classes)], description=label)
-             for label in ("true class", "answer")]
-    figure = ipywidgets.interactive_output(lambda true, answer: plots.mistakes(split, evaluation, true, answer),
-                                        {"true": menus[0], "answer": menus[1]})
-    return ipywidgets.VBox([ipywidgets.HBox(menus), figure])
+    options = [("any", None), *((name, name) for name in split.classes)]
+    menus = {"true": ipywidgets.Dropdown(options=options, description="true class"),
+             "answer": ipywidgets.Dropdown(options=options, description="answer")}
+
+    def draw(true: str | None, answer: str | None) -> str:
+        return plots.rendered(plots.mistakes, split, evaluation, true, answer) or "There is no such mistake."
+
+    return panel(menus, draw)
 
 
 # --- notebook 03 ---
