@@ -69,7 +69,7 @@ def setup(backbone: str | None = None, data: str | None = None, seed: int = 0) -
         reason = "no GPU" if not torch.cuda.is_available() else missing[0]
     slow = ", which will be slow without a GPU" if device.type == "cpu" and backbone != "pocket_vgg" else ""
     print(f"{track} track ({reason}): {backbone} on {data} data, {device.type}, seed {seed}{slow}")
-    return Lab(track, backbone, data, device, seed, cache, per_class=20 if device.type == "cpu" else 400)
+    return Lab(track, backbone, data, device, seed, cache, per_class=40 if device.type == "cpu" else 400)
 
 
 def _missing_for_full(cache: Path) -> list[str]:
