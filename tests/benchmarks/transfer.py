@@ -7,7 +7,8 @@ Each method gets its own peak learning rate, chosen on the validation split with
 again; then the network is trained with five new seeds (another random subset, another order, another random head) and
 measured on the test split, once each. Full fine-tuning gives the new head ten times the rate of the pre-trained layers
 (the rate in the table is the latter). Scratch gets three times as many epochs as full (twice as many with all labels),
-since it learns more slowly. Written to `build/transfer.json` as well.
+since it learns more slowly. Also writes `build/transfer.json` and the near
+target's label-efficiency curve, `build/transfer.html`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from torch import nn
 
-from helpers import backbones, datasets, features
+from helpers import backbones, datasets, features, plots
 from helpers.augment import Preprocess
 from helpers.training import evaluate, fit
 
@@ -92,6 +93,12 @@ def main() -> None:
         rows += results
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    near = [row for row in rows if row["data"] == "pocket"]
+    curve = {
+        method: {row["per_class"]: [x / 100 for x in row["test"]] for row in near if row["method"] == method}
+        for method in GRIDS
+    }
+    OUT.with_suffix(".html").write_text(plots.rendered(plots.label_efficiency, curve), encoding="utf-8")
 
 
 if __name__ == "__main__":
