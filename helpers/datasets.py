@@ -3,14 +3,15 @@
 The **pocket data set** is composed on the spot from emoji artwork that ships with the course. It has STL-10's ten
 classes and STL-10's image size, so code written for one runs on the other.
 
-How hard it is, exactly. Three families of artists (Noto, Twemoji, Fluent) drew the same 65 emoji of the ten classes.
-Of each emoji, two drawings go to training and the third, in turn from each family, goes to test (the first, third,
-fifth, ... emoji of a class) or to validation (the others). A network is thus trained on two artists' poodles and
-examined on a third's: no drawing is ever in two splits. A class has from 4 (deer) to 28 (bird) drawings in training,
-from 1 (deer) to 7 (bird) in test, and as many or one fewer in validation. So few drawings make an exam a small sample:
-the two exams differ in difficulty, and a validation accuracy must not be compared with a test accuracy. Each image shows one drawing, mirrored half of
-the time, turned by up to 25 degrees, 56 to 96 pixels wide, anywhere in the frame, brighter or darker by up to a
-quarter, on a smooth random background with fine noise.
+How hard it is, exactly. Three families of artists (Noto, Twemoji, Fluent) drew the same 65 emoji of the ten classes. Of
+each emoji, two drawings go to training and the third, in turn from each family, goes to test (the first, third, fifth,
+... emoji of a class) or to validation (the others). A network is thus trained on two artists' poodles and examined on a
+third's: no drawing is ever in two splits. A class has from 4 (deer) to 28 (bird) drawings in training, from 1 (deer) to
+7 (bird) in test, and as many or one fewer in validation. So few drawings make an exam a small sample: the two exams
+differ in difficulty, and a validation accuracy must not be compared with a test accuracy.
+
+Each image shows one drawing, mirrored half of the time, turned by up to 25 degrees, 56 to 96 pixels wide, anywhere in
+the frame, brighter or darker by up to a quarter, on a smooth random background with fine noise.
 """
 from __future__ import annotations
 
