@@ -169,9 +169,9 @@ def backgrounds(count: int, rng: np.random.RandomState) -> np.ndarray:
     knots = tint + rng.randint(-55, 56, size=(count, 3, 9))
     right = np.arange(SIZE) * 256 // (SIZE - 1)  # from knot to knot, in 128ths: whole numbers, so the sums are exact
     hats = np.stack([np.maximum(0, 128 - np.abs(right - 128 * k)) for k in range(3)])
-    weights = np.einsum("iy,jx->ijyx", hats, hats).reshape(9, SIZE * SIZE)
-    smooth = knots.reshape(-1, 9).astype(np.float32) @ weights.astype(np.float32)
-    return (smooth.astype(np.int32) >> 14).astype(np.uint8).reshape(count, 3, SIZE, SIZE)
+    weights = np.einsum("iy,jx->ijyx", hats, hats).reshape(9, SIZE * SIZE).astype(np.float32) / 2**14
+    smooth = knots.reshape(-1, 9).astype(np.float32) @ weights  # exact: no sum needs more than 24 bits
+    return smooth.astype(np.uint8).reshape(count, 3, SIZE, SIZE)
 
 
 def place(sprite: np.ndarray, rng: np.random.RandomState) -> Image.Image:
@@ -207,9 +207,15 @@ def compose(sprites: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
         gain = rng.randint(96, 161, size=(len(block), 1, 1, 1)).astype(np.uint16)  # brightness, in 128ths
         corner = rng.randint(64, size=(len(block), 2))
         grain = np.stack([noise[:, y:y + SIZE, x:x + SIZE] for y, x in corner])
-        through = backgrounds(len(block), rng) * (255 - front[:, 3:]).astype(np.uint16)
-        pixels = ((front[:, :3] + (through + 128) // 256) * gain >> 7).astype(np.int16) + grain
-        images[start:start + 64] = np.clip(pixels, 0, 255)
+        pixels = backgrounds(len(block), rng) * (255 - front[:, 3:]).astype(np.uint16)  # what shines through
+        pixels += 128
+        pixels >>= 8
+        pixels += front[:, :3]
+        pixels *= gain
+        pixels >>= 7
+        pixels = pixels.view(np.int16)
+        pixels += grain
+        np.clip(pixels, 0, 255, out=images[start:start + 64], casting="unsafe")
     return images
 
 

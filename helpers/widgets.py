@@ -18,7 +18,8 @@ def panel(controls: dict, draw) -> ipywidgets.VBox:
     for control in controls.values():
         control.observe(redraw, "value")
     redraw()
-    return ipywidgets.VBox([ipywidgets.HBox(list(controls.values())), figure])
+    row = ipywidgets.HBox(list(controls.values()), layout={"flex_flow": "row wrap"})
+    return ipywidgets.VBox([row, figure])
 
 
 # --- notebook 02 ---
@@ -68,7 +69,7 @@ def augmentation(original, draw) -> ipywidgets.VBox:
         draw: `draw(padding=, flip=, rotation=, brightness=, hue=, seed=)` returns the draws (n, 3, H, W) and the text.
 
     Returns:
-        A box of three children: the sliders (a box, in the order of `draw`'s arguments), the figure, and the text.
+        A box of two children: the sliders (a box, in the order of `draw`'s arguments), and the figure with the text.
     """
     wide = {"style": {"description_width": "90px"}, "layout": {"width": "290px"}, "continuous_update": False}
     sliders = {
@@ -79,15 +80,10 @@ def augmentation(original, draw) -> ipywidgets.VBox:
         "hue": ipywidgets.FloatSlider(0, min=0, max=0.5, step=0.05, description="hue", **wide),
         "seed": ipywidgets.IntSlider(0, 0, 20, description="seed", **wide),
     }
-    figure, text = ipywidgets.HTML(), ipywidgets.HTML()
 
-    def redraw(_=None) -> None:
-        pictures, code = draw(**{name: slider.value for name, slider in sliders.items()})
-        text.value = f"<pre style='font-size: 14px; line-height: 1.3'>{html.escape(code)}</pre>"
-        figure.value = plots.rendered(plots.draws, original, pictures)
+    def show(**values) -> str:
+        pictures, code = draw(**values)
+        text = f"<pre style='font-size: 14px; line-height: 1.3'>{html.escape(code)}</pre>"
+        return plots.rendered(plots.draws, original, pictures) + text
 
-    for slider in sliders.values():
-        slider.observe(redraw, "value")
-    redraw()
-    rows = ipywidgets.HBox(list(sliders.values()), layout={"flex_flow": "row wrap"})
-    return ipywidgets.VBox([rows, figure, text])
+    return panel(sliders, show)

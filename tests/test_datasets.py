@@ -260,3 +260,23 @@ def test_folder_names_the_damaged_file(photographs, damage):
 def test_folder_without_classes(photographs, place):
     with pytest.raises(ValueError, match="No images in .*: put them into one folder a class below it"):
         datasets.folder(photographs / place)
+
+
+def test_source_examples_show_every_family_and_none_of_the_target_classes(monkeypatch):
+    asked = []
+    pixels = datasets.sprite_pixels()
+
+    class Watched:
+        shape = pixels.shape
+
+        def __getitem__(self, key):
+            asked.append(key[1])
+            return pixels[key]
+
+    monkeypatch.setattr(datasets, "sprite_pixels", Watched)
+    examples = datasets.source_examples(count=5)
+    assert examples.shape == (15, 3, *pixels.shape[2:4]) and examples.dtype == torch.uint8
+    emoji = datasets.sprite_table()["emoji"]
+    assert [emoji[k]["label"] for k in asked[0]] == [None] * 5
+    corners = examples[:, :, 0, 0].float().mean()
+    assert corners > 200, "the drawings stand on white"

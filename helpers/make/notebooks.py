@@ -20,8 +20,7 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent.parent / "notebooks"
 def execute(path: Path) -> None:
     """Run one notebook in its own folder and write it back."""
     notebook = nbformat.read(path, as_version=4)
-    # Widget state is collected, since nbclient fails on Output widgets without it, and dropped by `tidy`.
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", record_timing=False,
+    client = NotebookClient(notebook, timeout=900, kernel_name="python3", record_timing=False, store_widget_state=False,
                             resources={"metadata": {"path": str(path.parent)}})
     client.execute()
     tidy(notebook)
