@@ -1,0 +1,77 @@
+"""How fast the course trains, beside the usual recipe: same data, same network, same number of epochs, in turn.
+
+    python -m tests.benchmarks                            # every task, five pairs of runs each
+    python -m tests.benchmarks --task "frozen pocket" --pairs 3
+    python -m tests.benchmarks --tune --task "full pocket"    # both sides' learning rates, on validation images
+
+Each run is a process of its own, recipe and ours by turns, pair k with seed k; a ratio is one pair's. Tasks on VGG-16
+need torchvision's weights on this machine. Writes `build/benchmarks.json`.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from helpers import backbones
+from tests.benchmarks.measure import TASKS
+
+OUT = Path("build/benchmarks.json")
+SIDES = ("recipe", "ours")
+RATES = {"recipe": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1), "ours": (3e-5, 1e-4, 3e-4, 1e-3, 1e-2)}
+
+
+def measure(task: str, side: str, seed: int, lr: float | None = None) -> dict:
+    """One run in a process of its own: "seconds", "accuracy" (0 to 1), "memory" (bytes)."""
+    command = [sys.executable, "-m", "tests.benchmarks.measure", task, side, "--seed", str(seed)]
+    command += ["--lr", str(lr)] if lr else []
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+
+
+def summary(values: list[float]) -> str:
+    """Mean ± standard deviation."""
+    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values) if len(values) > 1 else 0:.1f}"
+
+
+def row(task: str, pairs: list[dict]) -> str:
+    """One line of the table, from pairs of results."""
+    column = lambda side, name, unit=1: [pair[side][name] * unit for pair in pairs]
+    ratios = [recipe / ours for recipe, ours in zip(column("recipe", "seconds"), column("ours", "seconds"),
+                                                    strict=True)]
+    cells = [task, *(summary(column(side, "seconds")) for side in SIDES), f"**{summary(ratios)}**",
+             *(summary(column(side, "accuracy", 100)) for side in SIDES),
+             *(f"{max(column(side, 'memory', 1e-6)):,.0f}" for side in SIDES)]
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--task", choices=TASKS, action="append", help="may be given several times; default: all")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--tune", action="store_true", help="try each side's learning rates once instead")
+    args = parser.parse_args()
+    tasks = [task for task in args.task or TASKS if backbones.weights_cached(TASKS[task].backbone)]
+    if args.tune:
+        for task in tasks:
+            for side in SIDES:
+                scores = {lr: measure(task, side, seed=100, lr=lr)["accuracy"] for lr in RATES[side]}
+                print(task, side, ", ".join(f"{lr:g}: {100 * score:.1f} %" for lr, score in scores.items()), flush=True)
+        return
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, "
+          f"{torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'}; mean ± standard deviation")
+    print("| task | recipe, s | ours, s | ratio | recipe, % | ours, % | recipe, MB | ours, MB |\n|:--|" + "--:|" * 7)
+    results = {}
+    for task in tasks:
+        results[task] = [{side: measure(task, side, seed) for side in SIDES} for seed in range(args.pairs)]
+        print(row(task, results[task]), flush=True)
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

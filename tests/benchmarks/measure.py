@@ -1,0 +1,87 @@
+"""One run of one benchmark task in a process of its own, so that its peak memory is its own; prints one line of JSON.
+
+    python -m tests.benchmarks.measure "frozen pocket" ours --seed 0
+
+"seconds" is the whole training: the recipe's data loaders, the features computed once, every epoch's evaluation.
+Building the network and composing the images are left out, as both sides need them.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import time
+from dataclasses import dataclass
+
+import torch
+
+from helpers import backbones, datasets, features
+from helpers.augment import Preprocess
+from helpers.training import fit
+from tests.benchmarks import usual_recipe
+
+
+@dataclass(frozen=True)
+class Task:
+    """`per_class` training images; `recipe_lr` and `our_lr` were chosen on validation images (`--tune` shows how)."""
+
+    backbone: str
+    frozen: bool
+    per_class: int
+    val_per_class: int
+    epochs: int
+    recipe_lr: float
+    our_lr: float
+
+
+TASKS = {
+    "frozen pocket": Task("pocket_vgg", True, 500, 20, 20, 1e-2, 1e-2),
+    "frozen vgg16": Task("vgg16", True, 50, 10, 20, 1e-2, 1e-3),
+    "full pocket": Task("pocket_vgg", False, 100, 20, 20, 1e-2, 3e-4),
+    "full vgg16": Task("vgg16", False, 20, 5, 2, 1e-3, 3e-5),
+}
+
+
+def run(task: Task, side: str, seed: int, lr: float | None = None) -> dict:
+    """Train once; `side` is "recipe" or "ours". Returns "seconds" and "accuracy" (best epoch on validation images)."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    train = datasets.pocket("train").few(task.per_class, seed)
+    val = datasets.pocket("val").few(task.val_per_class, seed)
+    mean, std = backbones.normalisation(task.backbone)
+    model = backbones.build(task.backbone, num_classes=10, seed=seed).to(device)
+    if task.frozen:
+        backbones.unfreeze(backbones.head(backbones.freeze(model)))
+    if side == "recipe":
+        return usual_recipe.train(model, train, val, mean, std, lr or task.recipe_lr, task.epochs, seed)
+    lr, preprocess, start = lr or task.our_lr, Preprocess(mean, std), time.perf_counter()
+    if task.frozen:
+        few, exam = (features.extract(model, split, preprocess) for split in (train, val))
+        history = fit(backbones.head(model), few, exam, lr=lr, epochs=task.epochs, seed=seed)
+    else:
+        history = fit(model, train, val, groups=backbones.parameter_groups(model, lr, 10 * lr), epochs=task.epochs,
+                      preprocess=preprocess, batch_size=usual_recipe.BATCH, seed=seed)
+    return {"seconds": time.perf_counter() - start, "accuracy": history.best_accuracy}
+
+
+def peak_memory() -> int:
+    """Bytes: the GPU's where there is one, otherwise the most that this process and its largest worker held."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    unit = 1 if sys.platform == "darwin" else 1024
+    own, worker = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return unit * max(own, worker)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("side", choices=("recipe", "ours"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--lr", type=float)
+    args = parser.parse_args()
+    print(json.dumps({**run(TASKS[args.task], args.side, args.seed, args.lr), "memory": peak_memory()}))
+
+
+if __name__ == "__main__":
+    main()
