@@ -428,6 +428,7 @@ def stretching(small, large) -> None:
     """A small map and the larger one that average pooling makes of it, both with their values: (h, w) and (H, W)."""
     figure, axes = plt.subplots(1, 2, figsize=(8.4, 4), width_ratios=[1, 1.9])
     top = np.asarray(small).max()
+    decimals = min(2, max(0, 4 - len(f"{top:.0f}")))  # at most five characters fit into a cell
     for axis, values, word in zip(axes, (small, large), ("what arrives", "after avgpool"), strict=True):
         values = np.asarray(values)
         axis.imshow(values, cmap="magma", vmin=0, vmax=top)
@@ -437,7 +438,7 @@ def stretching(small, large) -> None:
             axis.text(
                 x,
                 y,
-                f"{value:.2f}",
+                f"{value:.{decimals}f}",
                 ha="center",
                 va="center",
                 fontsize=11,
@@ -473,7 +474,8 @@ def layer_view(image, layer, maps, channels, unit) -> None:
             )
     figure.suptitle(
         f"{layer.name} ({layer.kind}), output {' x '.join(map(str, layer.shape))}:  "
-        f"{layer.parameters:,} parameters, {layer.multiply_adds:,} multiply-adds"
+        f"{layer.parameters:,} parameters, {layer.multiply_adds:,} multiply-adds",
+        fontsize=13,
     )
     show(
         figure,

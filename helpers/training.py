@@ -1,25 +1,29 @@
 """Training and evaluation: `fit`, `evaluate`, and the `History` of a run. Notebook 04 writes these loops by hand."""
 from __future__ import annotations
 
-import contextlib
-import copy
+import functools
 import math
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.utils.data import TensorDataset
 
+from helpers import checkpoints
 from helpers.augment import Preprocess
+from helpers.features import NO_ROOM, in_batches, within_memory
 from helpers.progress import Progress
 
 
 @dataclass
 class History:
     """One dict an epoch: `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, `lr` (the first group's, at the
-    epoch's end) and `seconds`. Accuracies run from 0 to 1; training figures are averages over the epoch, measured on
-    the augmented images while the weights change."""
+    epoch's end), `seconds` and `memory`. Accuracies run from 0 to 1; training figures are averages over the epoch,
+    measured on the augmented images while the weights change. `memory`: the most GPU memory, in bytes, that a training
+    step took, with the network's weights and the images that `fit` keeps there; None on a CPU."""
 
     epochs: list[dict] = field(default_factory=list)
 
@@ -36,15 +40,29 @@ class History:
     def best_accuracy(self) -> float:
         return self.epochs[self.best_epoch]["val_accuracy"]
 
+    @property
+    def waited(self) -> int:
+        """How many epochs have passed since the best one."""
+        return len(self.epochs) - 1 - self.best_epoch if self.epochs else 0
+
+    @property
+    def peak_memory(self) -> int | None:
+        """The highest `memory` of all epochs, in bytes; None on a CPU."""
+        return max((memory for memory in self.column("memory") if memory is not None), default=None)
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The outcome on a data set: mean `loss`, `accuracy` (0 to 1), `logits` (n, classes) and `labels` (n,)."""
+    """The outcome on a data set: mean `loss`, `accuracy` (0 to 1), `logits` (n, classes) and `labels` (n,).
+
+    `batch_size` is the number of images at a time for which the memory was large enough.
+    """
 
     loss: float
     accuracy: float
     logits: Tensor
     labels: Tensor
+    batch_size: int = 250
 
     @property
     def predictions(self) -> Tensor:
@@ -75,45 +93,85 @@ def training_mode(model: nn.Module) -> nn.Module:
     return model
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """A context in which convolutions and matrix products are computed in bfloat16, if the processor can do so fast.
+def short_format(device: torch.device) -> torch.dtype | None:
+    """The 16-bit number format in which the device computes fast, or None if there is none.
 
-    Weights, gradients and optimiser stay float32. On a processor without bfloat16 instructions it changes nothing.
+    bfloat16 has float32's range and fewer digits; recent GPUs and server processors have it. Older GPUs, such as
+    Colab's T4, have float16, whose smallest number is so large that small gradients vanish unless the loss is scaled.
     """
     if device.type == "cuda":
-        able = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:  # torch before 2.10 can't say what the CPU has
-        able = getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16", False)
-    return torch.autocast(device.type, torch.bfloat16, enabled=able)
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    # torch before 2.10 can't say what the CPU has
+    return torch.bfloat16 if getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16", False) else None
 
 
-@torch.no_grad()
+def resident(split, device: torch.device) -> TensorDataset:
+    """The data on the device, images as uint8, if they fill at most a quarter of the GPU's free memory; else as is."""
+    tensors = split.tensors
+    if device.type == "cuda" and sum(t.nbytes for t in tensors) <= torch.cuda.mem_get_info(device)[0] / 4:
+        tensors = [tensor.to(device) for tensor in tensors]
+    return TensorDataset(*tensors)
+
+
 def evaluate(model: nn.Module, split, preprocess: Preprocess | None = None, batch_size: int = 250) -> Evaluation:
     """Loss, accuracy and logits in evaluation mode, without augmentation. The model's mode is put back afterwards.
 
-    `split` has `.tensors`: (uint8 images or float features, int64 labels); `preprocess` turns images into inputs.
+    `split` has `.tensors`: (uint8 images or float features, int64 labels); `preprocess` turns images into inputs. All
+    is computed in float32. A batch that does not fit into the GPU's memory is halved, which changes nothing else.
     """
-    device = next(model.parameters()).device
-    inputs, labels = split.tensors
-    modes = [(layer, layer.training) for layer in model.modules()]
-    model.eval()
-    prepare = preprocess or (lambda batch: batch)
-    logits = torch.cat([model(prepare(batch.to(device))).float() for batch in inputs.split(batch_size)])
-    for layer, mode in modes:
-        layer.training = mode
-    labels = labels.to(device)
+    logits, batch_size = in_batches(model, split, preprocess, lambda model, inputs: model(inputs), batch_size)
+    labels = split.tensors[1].to(logits.device)
     loss, accuracy = cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()
-    return Evaluation(loss.item(), accuracy.item(), logits.cpu(), labels.cpu())
+    return Evaluation(loss.item(), accuracy.item(), logits.cpu(), labels.cpu(), batch_size)
+
+
+def backward(model: nn.Module, inputs: Tensor, labels: Tensor, part: int, label_smoothing: float = 0.0,
+             compute_in: torch.dtype | None = None, scaler: torch.amp.GradScaler | None = None) -> Tensor:
+    """Leave the gradient of the batch's mean loss in the parameters, computed from `part` images at a time.
+
+    Each part's loss is weighted with its share of the batch, so the sum of the gradients is the gradient of the whole
+    batch. (In a `_bn` network it is not quite: batch norm in training takes mean and variance from the part alone.)
+
+    Returns the sum of the losses and the number of right answers, float64 of shape (2,), on the device: to read them
+    would make the processor wait for the GPU.
+    """
+    model.zero_grad(set_to_none=True)
+    sums = torch.zeros(2, dtype=torch.float64, device=inputs.device)
+    for x, y in zip(inputs.split(part), labels.split(part), strict=True):
+        with torch.autocast(x.device.type, compute_in, enabled=compute_in is not None):
+            logits = model(x)
+        loss = cross_entropy(logits.float(), y, label_smoothing=label_smoothing)
+        sums += torch.stack([loss.detach() * len(y), (logits.argmax(1) == y).sum()])
+        if len(y) < len(labels):
+            loss = loss * (len(y) / len(labels))
+        (scaler.scale(loss) if scaler else loss).backward()
+    return sums
+
+
+def optimiser_step(optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
+    """Move the weights along their gradients, unless the scale was too large for float16: then it is made smaller.
+
+    Raises `RuntimeError` where AdamW's two running averages don't fit into the GPU's memory.
+    """
+    try:
+        scaler.step(optimiser)
+    except torch.OutOfMemoryError:
+        raise RuntimeError(NO_ROOM) from None
+    scaler.update()
 
 
 def fit(model: nn.Module, train, val, *, lr: float = 1e-3, groups: list[dict] | None = None, epochs: int = 20,
         batch_size: int = 32, preprocess: Preprocess | None = None, augment: bool = True, weight_decay: float = 1e-4,
-        label_smoothing: float = 0.0, patience: int | None = None, seed: int = 0, bar: str | None = None) -> History:
+        label_smoothing: float = 0.0, patience: int | None = None, seed: int = 0, bar: str | None = None,
+        checkpoint: str | Path | None = None) -> History:
     """Train whatever has `requires_grad`, and leave the model with the weights of its best epoch.
 
     Optimiser: AdamW. Schedule: one cycle, the learning rate rises over the first tenth of the steps and falls along a
     cosine to almost zero (Smith and Topin, 2018, arXiv 1708.07120). Best: the highest accuracy on `val`, the first
     such epoch. On a CPU, the same seed and the same starting weights give bit-identical results.
+
+    Images are computed in `short_format`, features in float32. A batch for which the GPU has too little memory is
+    computed in parts, whose gradients are added up, and a line says so.
 
     Args:
         train, val: anything with `.tensors`: (uint8 images (n, 3, H, W) or float features (n, d), int64 labels (n,)).
@@ -123,62 +181,92 @@ def fit(model: nn.Module, train, val, *, lr: float = 1e-3, groups: list[dict] | 
         label_smoothing: share of the target that is spread over all classes (Szegedy et al., 2016).
         patience: stop after this many epochs without a better validation accuracy; None never stops early.
         bar: show a progress bar with this label.
+        checkpoint: a file that is written after every epoch. If training breaks off, make the same call again: it goes
+            on after the last epoch in the file, on a CPU to the very same bits, and if that was the last of all it
+            returns at once. Give every run a file of its own. On Colab, choose one on your Drive, which outlives a
+            lost connection: `from google.colab import drive; drive.mount("/content/drive")`, and then
+            `checkpoint="/content/drive/MyDrive/full.pt"`. The file takes four times the size of the weights that
+            learn (2.2 GB for all of VGG-16), and the one before it is kept as well. To start afresh, delete both.
 
     Returns:
         The `History`, one entry for each epoch that was run.
 
     Raises:
-        ValueError: nothing to train, or no data.
+        ValueError: nothing to train, no data, or a checkpoint that belongs to another run.
         FloatingPointError: the loss stopped being a number, which a smaller learning rate usually cures.
+        RuntimeError: the GPU's memory is too small for a single image.
     """
     groups = groups or [{"params": [p for p in model.parameters() if p.requires_grad], "lr": lr}]
     if not any(group["params"] for group in groups):
         raise ValueError("Every parameter is frozen, so there is nothing to train; unfreeze the head at least.")
-    inputs, labels = train.tensors
-    if not len(inputs) or epochs < 1:
-        raise ValueError(f"Training needs at least one image and one epoch, not {len(inputs)} and {epochs}.")
+    count = len(train.tensors[1])
+    if not count or epochs < 1:
+        raise ValueError(f"Training needs at least one image and one epoch, not {count} and {epochs}.")
     device = next(model.parameters()).device
+    if device.type == "cuda":
+        model.to(memory_format=torch.channels_last)  # like the inputs: the layout that GPUs convolve fastest
     torch.manual_seed(seed)  # for dropout
     generator = torch.Generator().manual_seed(seed)  # for the order of the images and their augmentation
     optimiser = torch.optim.AdamW(groups, weight_decay=weight_decay, fused=True)
-    steps = epochs * math.ceil(len(inputs) / batch_size)
+    steps = epochs * math.ceil(count / batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, [group["lr"] for group in optimiser.param_groups], total_steps=steps, pct_start=0.1)
+        optimiser, [group["lr"] for group in optimiser.param_groups], total_steps=steps,
+        pct_start=0.1 if steps != 10 else 0.11)  # torch divides by zero if the rise is exactly one step long
+    compute_in = short_format(device) if preprocess else None  # a head alone gains nothing
+    scaler = torch.amp.GradScaler(device.type, enabled=compute_in is torch.float16)
     prepare = (lambda images: images) if preprocess is None else \
         (lambda images: preprocess.augment(images, generator)) if augment else preprocess
 
-    history, best, waited = History(), None, 0
-    with Progress(epochs, bar) if bar else _NoBar() as progress:
-        for _ in range(epochs):
+    history, best, part, exam_part = History(), None, min(batch_size, count), 250
+    if checkpoint:
+        checkpoint, running = Path(checkpoint), (model, optimiser, schedule, scaler, generator)
+        call = checkpoints.fingerprint(model, optimiser, train, val, preprocess, {
+            "epochs": epochs, "batch size": batch_size, "weight decay": weight_decay, "augmentation": augment,
+            "label smoothing": label_smoothing, "patience": patience, "seed": seed})
+        if saved := checkpoints.load(checkpoint, call):
+            checkpoints.restore(saved, *running)
+            history.epochs, best = saved["history"], saved["best"]
+            print(f"{checkpoint.name}: resumed after epoch {len(history.epochs)} of {epochs}.")
+    print_once = functools.cache(print)  # a full disk is worth a line, but not a line an epoch
+
+    cuda = device.type == "cuda"
+    others = torch.cuda.memory_allocated(device) - sum(p.nbytes for p in model.parameters()) if cuda else 0
+    (inputs, labels), val = resident(train, device).tensors, resident(val, device)
+    with Progress(epochs - len(history.epochs), bar) if bar else _NoBar() as progress:
+        while len(history.epochs) < epochs and (patience is None or history.waited < patience):
             start = time.perf_counter()
+            if cuda:
+                torch.cuda.reset_peak_memory_stats(device)
             training_mode(model)
-            total_loss = total_right = 0.0
-            for chosen in torch.randperm(len(inputs), generator=generator).split(batch_size):
+            sums = torch.zeros(2, dtype=torch.float64, device=device)  # of the losses; of the right answers
+            for chosen in torch.randperm(count, generator=generator).to(inputs.device).split(batch_size):
                 x, y = prepare(inputs[chosen].to(device)), labels[chosen].to(device)
-                with autocast(device) if preprocess else contextlib.nullcontext():  # a head alone gains nothing
-                    logits = model(x)
-                loss = cross_entropy(logits.float(), y, label_smoothing=label_smoothing)
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                optimiser.step()
+                gradients = functools.partial(backward, model, x, y, label_smoothing=label_smoothing,
+                                              compute_in=compute_in, scaler=scaler)
+                batch_sums, part = within_memory(gradients, part, f", their gradients added up for {len(y)}")
+                optimiser_step(optimiser, scaler)
                 schedule.step()
-                total_loss += loss.item() * len(y)
-                total_right += (logits.argmax(1) == y).sum().item()
-            if not math.isfinite(total_loss):
+                sums += batch_sums
+            train_loss, train_accuracy = (sums / count).tolist()
+            if not math.isfinite(train_loss):
                 raise FloatingPointError("The loss is no longer a number; try a smaller learning rate.")
-            result = evaluate(model, val, preprocess)
+            memory = torch.cuda.max_memory_allocated(device) - others if cuda else None
+            result = evaluate(model, val, preprocess, exam_part)
+            exam_part = result.batch_size
             history.epochs.append({
-                "train_loss": total_loss / len(inputs), "train_accuracy": total_right / len(inputs),
-                "val_loss": result.loss, "val_accuracy": result.accuracy,
-                "lr": schedule.get_last_lr()[0], "seconds": time.perf_counter() - start})
-            if history.best_epoch == len(history.epochs) - 1:
-                best, waited = copy.deepcopy(model.state_dict()), 0
-            else:
-                waited += 1
+                "train_loss": train_loss, "train_accuracy": train_accuracy, "val_loss": result.loss,
+                "val_accuracy": result.accuracy, "lr": schedule.get_last_lr()[0],
+                "seconds": time.perf_counter() - start, "memory": memory})
+            if not history.waited:
+                best = checkpoints.learnt(model)
+            if checkpoint:
+                state = {"fingerprint": call, "history": history.epochs, "best": best, **checkpoints.capture(*running)}
+                try:
+                    checkpoints.save(checkpoint, state)
+                except OSError as error:
+                    print_once(f"The checkpoint {checkpoint} can't be written ({error}); training goes on without it.")
             progress.step(f"validation accuracy {100 * result.accuracy:.1f} %")
-            if patience is not None and waited >= patience:
-                break
-    model.load_state_dict(best)
+    model.load_state_dict(best, strict=False)  # not strict: frozen weights are not in it, they are as they were
     return history
 
 

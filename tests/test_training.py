@@ -1,5 +1,5 @@
-import contextlib
 import copy
+import functools
 import math
 
 import pytest
@@ -41,7 +41,8 @@ def test_a_separable_problem_is_learnt(points):
     model = linear()
     history = fit(model, *points, lr=0.05, epochs=8)
     assert history.best_accuracy > 0.98 and history.column("train_loss")[-1] < 0.5 * history.column("train_loss")[0]
-    assert all(set(epoch) == {"train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "seconds"}
+    assert all(set(epoch) == {"train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "seconds",
+                              "memory"}
                for epoch in history.epochs)
     assert history.column("lr")[-1] < 0.001 < max(history.column("lr")) <= 0.05  # the schedule ends near zero
 
@@ -139,6 +140,134 @@ def test_a_loss_that_is_no_number_gets_one_sentence(points):
         fit(linear(), broken, points[1], epochs=1)
 
 
+# --- a GPU's memory and number formats, played on a CPU -----------------------------------------------------------
+
+class Crowded(nn.Module):
+    """A network whose memory is too small for more than `room` images at a time."""
+
+    def __init__(self, network: nn.Module, room: int):
+        super().__init__()
+        self.network, self.room, self.sizes = network, room, []
+
+    def forward(self, inputs):
+        self.sizes.append(len(inputs))
+        if len(inputs) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return self.network(inputs)
+
+
+def convolutions() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 15 * 15, 3))
+
+
+def test_a_batch_too_large_for_the_memory_is_computed_in_parts_with_the_same_gradient(tiny, monkeypatch, capsys):
+    monkeypatch.setattr(training, "short_format", lambda device: None)
+    settings = {"lr": 1e-3, "epochs": 2, "preprocess": PLAIN, "batch_size": 20, "label_smoothing": 0.1}
+    free, crowded = Crowded(convolutions(), 999), Crowded(convolutions(), 7)
+    one, other = (fit(model, tiny(11), tiny(5, seed=1), **settings) for model in (free, crowded))
+    assert capsys.readouterr().out.splitlines() == [
+        "Out of GPU memory with 20 images at a time; going on with 10, their gradients added up for 20.",
+        "Out of GPU memory with 10 images at a time; going on with 5, their gradients added up for 20.",
+        "Out of GPU memory with 15 images at a time; going on with 7."]  # validation, in the first epoch only
+    assert free.sizes[:2] == [20, 13] and crowded.sizes[:9] == [20, 10, 5, 5, 5, 5, 5, 5, 3]
+    for name, weight in free.state_dict().items():  # Adam divides by the gradient's size, so differences grow
+        assert torch.allclose(weight, crowded.state_dict()[name], rtol=1e-3, atol=2e-5), name
+    for column in ("train_loss", "val_loss", "train_accuracy", "lr"):  # the same augmentation and the same steps
+        assert one.column(column) == pytest.approx(other.column(column), rel=1e-4)
+
+
+def test_parts_add_up_to_the_gradient_of_the_whole_batch(tiny):
+    model, split = convolutions(), tiny(4)
+    gradients = []
+    for part in (12, 5):
+        loss, right = training.backward(model, PLAIN(split.images), split.labels, part).tolist()
+        gradients.append([p.grad.clone() for p in model.parameters()])
+    logits = model(PLAIN(split.images))
+    model.zero_grad()
+    nn.functional.cross_entropy(logits, split.labels).backward()
+    for whole, parts, plain in zip(*gradients, model.parameters(), strict=True):
+        assert torch.equal(whole, plain.grad) and torch.allclose(parts, whole, rtol=1e-4, atol=1e-6)
+    assert loss / 12 == pytest.approx(nn.functional.cross_entropy(logits, split.labels).item(), rel=1e-5)
+    assert right == (logits.argmax(1) == split.labels).sum()
+
+
+def test_a_memory_too_small_for_one_image_gets_one_sentence(tiny, capsys):
+    model = Crowded(convolutions(), 0)
+    for use in (lambda: fit(model, tiny(2), tiny(2), preprocess=PLAIN), lambda: evaluate(model, tiny(2), PLAIN)):
+        with pytest.raises(RuntimeError, match="memory is too small, even with one image at a time: close") as error:
+            use()
+        assert error.value.__suppress_context__
+        assert capsys.readouterr().out.count("Out of GPU memory") == 2  # 6, 3, 1
+
+
+def test_evaluation_in_parts_gives_the_same_logits(tiny):
+    free, crowded = (evaluate(Crowded(convolutions(), room), tiny(4), PLAIN) for room in (999, 5))
+    assert torch.allclose(free.logits, crowded.logits, atol=1e-5) and (free.batch_size, crowded.batch_size) == (12, 3)
+
+
+@pytest.mark.parametrize("able, expected", [(True, torch.bfloat16), (False, torch.float16)])
+def test_a_gpu_without_bfloat16_computes_in_float16(monkeypatch, able, expected):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: able)
+    assert training.short_format(torch.device("cuda")) is expected
+
+
+def test_float16_scales_the_loss_so_that_small_gradients_survive(tiny, monkeypatch):
+    """A network with gradients below float16's smallest number: without a scale they are zero."""
+    class Faint(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = convolutions()
+
+        def forward(self, inputs):
+            return self.network(inputs) * 1e-7 * 1.0
+
+    seen = []
+    for enabled in (True, False):
+        model, split = Faint(), tiny(4)
+        scaler = torch.amp.GradScaler("cpu", enabled=enabled)
+        training.backward(model, PLAIN(split.images), split.labels, 12, compute_in=torch.float16, scaler=scaler)
+        seen.append(model.network[0].weight.grad.count_nonzero().item())
+    assert seen[0] > 10 * seen[1]
+
+
+def test_training_in_float16_learns_and_skips_a_step_whose_scale_was_too_large(tiny, monkeypatch):
+    monkeypatch.setattr(training, "short_format", lambda device: torch.float16)
+    scales, update = [], torch.amp.GradScaler.update
+    monkeypatch.setattr(torch.amp.GradScaler, "update",
+                        lambda scaler: (scales.append(scaler.get_scale()), update(scaler)))
+    monkeypatch.setattr(torch.amp.GradScaler, "__init__", functools.partialmethod(
+        torch.amp.GradScaler.__init__, init_scale=2.0**40))
+    model = convolutions()
+    history = fit(model, tiny(20), tiny(10, seed=1), lr=3e-3, epochs=10, preprocess=PLAIN, batch_size=10)
+    assert scales[0] == 2.0**40 and scales[-1] < 2.0**30  # halved until nothing overflowed
+    assert history.best_accuracy > 0.9 and all(torch.isfinite(p).all() for p in model.parameters())
+
+
+def test_ten_steps_are_as_good_as_any_number(points):
+    """torch's schedule divides by zero where a tenth of the steps is exactly one."""
+    assert len(fit(linear(), *points, epochs=10, batch_size=500).epochs) == 10
+
+
+def test_there_is_no_gpu_memory_to_report_on_a_cpu(points):
+    history = fit(linear(), *points, epochs=2)
+    assert history.column("memory") == [None, None] and history.peak_memory is None
+    history.epochs[0]["memory"], history.epochs[1]["memory"] = 5, 3
+    assert history.peak_memory == 5
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_the_images_stay_there_and_the_memory_is_measured(slim, tiny, tmp_path):
+    model, train, val = slim("pocket_vgg").cuda(), tiny(40), tiny(20, seed=1)
+    settings = {"lr": 1e-3, "epochs": 10, "preprocess": PLAIN, "batch_size": 20, "checkpoint": tmp_path / "run.pt"}
+    history = fit(model, train, val, **settings)
+    weights = sum(p.nbytes for p in model.parameters())
+    assert history.best_accuracy > 0.9 and 4 * weights < history.peak_memory < torch.cuda.max_memory_allocated() * 2
+    assert model.features[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert training.resident(train, torch.device("cuda")).tensors[0].is_cuda
+    assert fit(model, train, val, **settings).epochs == history.epochs
+
+
 # --- features, computed once -------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", ["pocket_vgg", "vgg16_bn"])
@@ -162,7 +291,7 @@ def test_pooled_features_are_means_then_maxima(slim, tiny):
 
 
 def test_a_head_on_cached_features_learns_what_it_learns_in_the_network(slim, tiny, monkeypatch):
-    monkeypatch.setattr(training, "autocast", lambda device: contextlib.nullcontext())  # the same digits in both
+    monkeypatch.setattr(training, "short_format", lambda device: None)  # the same digits in both
     model, train, val = slim("pocket_vgg"), tiny(16), tiny(8, seed=1)
     backbones.unfreeze(backbones.head(backbones.freeze(model)))
     head = copy.deepcopy(backbones.head(model))
