@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HELPERS = ROOT / "helpers"
 
 # A helper imports only what stands before it. Figures, panels and checks come last: they are for notebooks alone.
-ORDER = ("progress", "datasets", "downloads", "backbones", "lab", "augment", "features", "training", "anatomy", "plots",
-         "widgets", "checks")
+ORDER = ("install", "publish", "progress", "datasets", "downloads", "backbones", "lab", "augment", "features",
+         "checkpoints", "training", "anatomy", "plots", "widgets", "checks")
 
 
 def requirements() -> list[str]:
@@ -51,7 +51,7 @@ def test_the_top_level_holds_what_it_should():
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
     top = {name.split("/")[0] for name in files if name}
     assert top == {"README.md", "requirements.txt", "environment.yml", "notebooks", "helpers", "tests", "LICENSE",
-                   "pyproject.toml", ".gitignore", ".ci"}
+                   "pyproject.toml", ".gitignore", ".ci", ".github"}
     assert not [name for name in files if ".ipynb_checkpoints" in name or "__pycache__" in name]
 
 

@@ -1,0 +1,118 @@
+"""The full track in miniature: STL-10's files and VGG-16's checkpoint, made on the spot, and kernels that take them.
+
+Everything is of the real kind except for three things, which a kernel's startup file replaces: the md5 sums that
+STL-10's files are expected to have, the checkpoint's address (whose file name holds the start of its sha256), and, for
+the notebooks that train, VGG-16's width. A training step of the real network takes seconds on a CPU and the notebooks
+make thousands; so there VGG-16 is a network of the same class and plan, with the same 13 + 3 layers, but with a
+32nd of the channels. Notebook 02, which does not train, gets the real width: 138 million random numbers.
+"""
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import partial
+from pathlib import Path
+
+import nbclient
+import nbformat
+import torch
+import torchvision
+from nbformat import NotebookNode
+from torch import nn
+from torchvision.datasets import STL10
+from torchvision.models.vgg import VGG, cfgs, make_layers
+
+from helpers import datasets
+from helpers.datasets import ImageSplit
+
+ROOT = Path(__file__).resolve().parent.parent
+PER_CLASS = {"train": 160, "test": 40}  # of the 160, the last 100 become "val"
+NARROW = 32  # VGG-16 has this many times the channels of its stand-in
+
+
+def vgg16(narrow: int, num_classes: int = 1000) -> VGG:
+    """An untrained VGG-16, or one with `narrow` times fewer channels and a classifier 64 units wide."""
+    if narrow == 1:
+        return torchvision.models.vgg._vgg("D", False, None, False, num_classes=num_classes)
+    with torch.device("meta"):  # VGG's own classifier is replaced at once: give it no memory
+        model = VGG(nn.Sequential(), init_weights=False)
+    plan = [layer if layer == "M" else layer // narrow for layer in cfgs["D"]]
+    model.features = make_layers(plan)
+    model.classifier = nn.Sequential(
+        nn.Linear(plan[-2] * 7 * 7, 64), nn.ReLU(True), nn.Dropout(),
+        nn.Linear(64, 64), nn.ReLU(True), nn.Dropout(), nn.Linear(64, num_classes))
+    for layer in model.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+    return model
+
+
+# --- making it ---------------------------------------------------------------------------------------------------
+
+def make_stl10(cache: Path) -> dict[str, ImageSplit]:
+    """Write the four labelled files of a miniature STL-10, filled with pocket images, into `cache`/stl10_binary.
+
+    Pixels are stored channels first and columns before rows, labels are 1 to 10, classes come in random order. Returns
+    what was written, by official split.
+    """
+    base = cache / "stl10_binary"
+    base.mkdir(parents=True)
+    written = {}
+    for split, per_class in PER_CLASS.items():
+        few = datasets.pocket(split).few(per_class)
+        written[split] = few.pick(torch.randperm(len(few), generator=torch.Generator().manual_seed(0)))
+        written[split].images.transpose(2, 3).numpy().tofile(base / f"{split}_X.bin")
+        (written[split].labels + 1).to(torch.uint8).numpy().tofile(base / f"{split}_y.bin")
+    return written
+
+
+def make_checkpoint(home: Path, narrow: int) -> Path:
+    """Save an untrained network as a checkpoint under TORCH_HOME `home`, its hash in its name as torchvision's have."""
+    folder = home / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    torch.manual_seed(0)
+    torch.save(vgg16(narrow).state_dict(), folder / "vgg16.pth")
+    digest = hashlib.sha256((folder / "vgg16.pth").read_bytes()).hexdigest()
+    return (folder / "vgg16.pth").rename(folder / f"vgg16-{digest[:8]}.pth")
+
+
+def make_profile(profile: Path, cache: Path, checkpoint: Path, narrow: int) -> None:
+    """Write the IPython startup file that calls `arrange` in every kernel which has IPYTHONDIR=`profile`."""
+    md5 = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in (cache / "stl10_binary").iterdir()}
+    startup = profile / "profile_default" / "startup" / "00.py"
+    startup.parent.mkdir(parents=True)
+    startup.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+                       f"from tests import full_track\nfull_track.arrange({md5}, {checkpoint.name!r}, {narrow})\n"
+                       "sys.path.pop(0)\n", encoding="utf-8")
+
+
+# --- using it ----------------------------------------------------------------------------------------------------
+
+def arrange(md5: dict[str, str], checkpoint: str, narrow: int) -> None:
+    """In a kernel: expect these files instead of the genuine ones, and build VGG-16 this much narrower."""
+    STL10.train_list = [[name, md5.get(name, old)] for name, old in STL10.train_list]
+    STL10.test_list = [[name, md5.get(name, old)] for name, old in STL10.test_list]
+    torchvision.models.VGG16_Weights.DEFAULT.value.url = f"http://127.0.0.1:9/{checkpoint}"  # port 9: nobody answers
+    if narrow > 1:
+        torchvision.models.vgg16 = partial(vgg16, narrow)
+
+
+def execute(notebook: Path, cache: Path, home: Path, profile: Path) -> NotebookNode:
+    """The notebook, run in a fresh kernel in its own folder on the full track; the file itself stays as it is."""
+    nb = nbformat.read(notebook, as_version=4)
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    settings = {"TL_TRACK": "full", "TL_CACHE": str(cache), "TORCH_HOME": str(home), "IPYTHONDIR": str(profile),
+                "OMP_NUM_THREADS": "1"}  # so narrow a network gains nothing from a second thread, two notebooks do
+    client = nbclient.NotebookClient(nb, timeout=900, resources={"metadata": {"path": str(notebook.parent)}})
+    return client.execute(env={**os.environ, **settings})
+
+
+def printed(notebook: NotebookNode) -> str:
+    """Everything that an executed notebook shows as text, progress lines, tables and errors included."""
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    texts = [output.get("text") or output.get("data", {}).get("text/markdown") or
+             output.get("data", {}).get("text/plain", "") for output in outputs]
+    return "\n".join(texts)

@@ -1,0 +1,85 @@
+"""All four notebooks, as committed, on the full track: VGG-16 and STL-10 in miniature (see `full_track`), on a CPU."""
+import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pytest
+
+from helpers.augment import channel_statistics
+from tests import full_track
+from tests.full_track import ROOT
+
+WIDTHS = {"01": full_track.NARROW, "04": full_track.NARROW, "03": full_track.NARROW, "02": 1}  # the slowest first
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A folder with the miniature STL-10, both checkpoints and both profiles; and what was written into STL-10."""
+    folder = tmp_path_factory.mktemp("full_track")
+    written = full_track.make_stl10(folder / "cache")
+    for narrow in set(WIDTHS.values()):
+        checkpoint = full_track.make_checkpoint(folder / f"torch_{narrow}", narrow)
+        full_track.make_profile(folder / f"ipython_{narrow}", folder / "cache", checkpoint, narrow)
+    yield folder, written
+    shutil.rmtree(folder, ignore_errors=True)  # pytest would keep the last three runs: half a gigabyte each
+
+
+@pytest.fixture(scope="module")
+def results(world, request):
+    """The notebooks that the selected tests need, executed two at a time: by number, a future of its cells and text."""
+    folder, _ = world
+
+    def execute(number: str):
+        path, = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
+        places = (folder / name for name in ("cache", f"torch_{WIDTHS[number]}", f"ipython_{WIDTHS[number]}"))
+        notebook = full_track.execute(path, *places)
+        return SimpleNamespace(cells=notebook.cells, text=full_track.printed(notebook))
+
+    selected = [number for number in WIDTHS if any(f"test_{number}_" in item.name for item in request.session.items)]
+    with ThreadPoolExecutor(2) as pool:
+        yield {number: pool.submit(execute, number) for number in selected}
+
+
+def check(result) -> None:
+    """What holds for each of them: the right track, everything ran, nothing on stderr, nothing of the pocket track."""
+    assert re.search(r"^full track \(TL_TRACK=full\): vgg16 on stl10 data, ", result.text, re.MULTILINE)
+    code = [cell for cell in result.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert [output for cell in code for output in cell.outputs if output.get("name") == "stderr"] == []
+    assert re.findall(r".*(?:pocket|emoji|drawing).*", result.text) == []
+
+
+def test_01_transfers_from_a_thousand_classes_to_stl10(results):
+    result = results["01"].result()
+    check(result)
+    assert re.search(r"^vgg16 was pre-trained to tell 1000 classes apart", result.text, re.MULTILINE)
+    assert re.search(r"^images +600 train, 1,000 validation, 400 test$", result.text, re.MULTILINE)
+    assert "near: stl10" in result.text and "far: digits" in result.text
+
+
+def test_02_takes_the_real_vgg16_apart(results):
+    result = results["02"].result()
+    check(result)
+    assert "parameters:    138,357,544 here, 138,357,544 published" in result.text
+    assert "vgg16, image of 96 x 96 pixels: 100.0 % of VGG-16's parameters" in result.text
+    assert "changed: ['classifier.6.weight', 'classifier.6.bias']" in result.text
+    assert "all logits close: True\nlargest difference < 1e-10: True" in result.text
+
+
+def test_03_measures_stl10_and_normalises_as_the_weights_want(results, world):
+    result = results["03"].result()
+    check(result)
+    train = world[1]["train"]
+    own = [(train.labels == label).nonzero().flatten()[:-100] for label in range(10)]
+    mean, std = channel_statistics(train.images[[k for part in own for k in part]])
+    assert f"red    mean {mean[0]:.4f}, standard deviation {std[0]:.4f}" in result.text
+    assert f"red    my normalisation = {0.229 / std[0]:.2f} x the backbone's" in result.text
+
+
+def test_04_trains_frozen_and_full(results):
+    result = results["04"].result()
+    check(result)
+    assert "same logits, to five digits: True" in result.text
+    assert re.search(r"^\| trained parameters \| 650 \| [\d,]+ \|$", result.text, re.MULTILINE)
+    assert re.search(r"^full - frozen = .* with 40 training images a class", result.text, re.MULTILINE)
