@@ -25,10 +25,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from helpers import downloads
+from helpers import stl10 as stl10_files
+
 ASSETS = Path(__file__).resolve().parent / "assets"
 CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 FAMILIES = ("noto", "twemoji", "fluent")
 SPLITS = ("train", "val", "test")
+NAMES = ("pocket", "digits", "stl10")
 SIZE = 96  # pixels, as in STL-10
 PER_CLASS = {"train": 500, "val": 100, "test": 200}
 
@@ -272,11 +276,16 @@ def digits(split: str) -> ImageSplit:
     return ImageSplit(images, torch.from_numpy(labels[order].astype(np.int64)), tuple("0123456789"))
 
 
-def stl10(split: str, root: str | Path) -> ImageSplit:
-    """STL-10's labelled images from torchvision's folder layout below `root`; the unlabelled ones are not needed.
+def stl10(split: str, fold: int | None = None, root: str | Path | None = None) -> ImageSplit:
+    """STL-10's labelled images, fetched into the folder `root` (by default TL_CACHE) where they are not there yet.
 
     The official 5,000 training images are divided: the last 100 of each class are "val", the others "train".
-    "test" is the official test set of 8,000. Raises `RuntimeError` if files are missing or fail their md5 check.
+    "test" is the official test set of 8,000. With `fold` (0 to 9), "train" is one of the official protocol's ten
+    overlapping sets of 1,000 images, and "val" the last 100 of each class among the others: ten runs, error bars.
+
+    Raises:
+        ValueError: an unknown split or fold.
+        RuntimeError: the files can't be had, or the list of folds is absent; the message says what to do.
     """
     from torchvision import datasets
 
@@ -284,17 +293,23 @@ def stl10(split: str, root: str | Path) -> ImageSplit:
         train_list = datasets.STL10.train_list[:2]  # without unlabeled_X: torchvision would insist on it
 
     check_split(split)
-    try:
-        data = Labelled(str(root), split="test" if split == "test" else "train")
-    except RuntimeError as error:
-        raise RuntimeError(f"STL-10's files in {root} are missing or damaged; download them again with "
-                           f"torchvision.datasets.STL10({str(root)!r}, download=True).") from error
-    whole = ImageSplit(torch.from_numpy(data.data), torch.from_numpy(data.labels).long(), tuple(data.classes))
+    if fold is not None and fold not in range(10):
+        raise ValueError(f"STL-10 has the folds 0 to 9, not {fold!r}.")
+    root = Path(root) if root else downloads.cache_folder()
+    stl10_files.fetch(root)
+    data = Labelled(str(root), split="test" if split == "test" else "train")
+    whole = ImageSplit(torch.from_numpy(data.data), torch.from_numpy(data.labels).long(), CLASSES)
     if split == "test":
         return whole
-    own = [torch.nonzero(whole.labels == label).flatten() for label in range(len(whole.classes))]
-    part = [k[-100:] if split == "val" else k[:-100] for k in own]
-    return whole.pick(torch.cat(part))
+    chosen = torch.zeros(len(whole), dtype=torch.bool)
+    if fold is not None:
+        chosen[torch.from_numpy(stl10_files.folds(root)[fold])] = True
+    own = [torch.nonzero((whole.labels == label) & ~chosen).flatten() for label in range(len(CLASSES))]
+    if split == "val":
+        return whole.pick(torch.cat([positions[-100:] for positions in own]))
+    if fold is not None:
+        return whole.pick(torch.nonzero(chosen).flatten())
+    return whole.pick(torch.cat([positions[:-100] for positions in own]))
 
 
 def folder(root: str | Path, size: int = SIZE) -> ImageSplit:

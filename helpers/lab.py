@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from helpers import backbones
+from helpers import backbones, datasets, downloads, stl10
 
 TRACKS = {"pocket": ("pocket_vgg", "pocket"), "full": ("vgg16", "stl10")}
 
@@ -23,6 +23,7 @@ class Lab:
     """What `setup` decided: the track's name, the backbone's and the data set's, the device, the seed, the cache.
 
     `per_class` is the number of training images a class that the longer experiments use: what the device can bear.
+    `rate` is a peak learning rate that suits the backbone's pre-trained layers when all of them learn.
     """
 
     track: str
@@ -32,52 +33,52 @@ class Lab:
     seed: int
     cache: Path
     per_class: int
+    rate: float
 
 
 def setup(backbone: str | None = None, data: str | None = None, seed: int = 0) -> Lab:
     """Choose track and device, seed the random generators, and say in one line what was chosen and why.
 
-    The full track is taken when a CUDA device, VGG-16's weights and STL-10's files are all there, otherwise the
-    pocket track. The environment variable TL_TRACK ("pocket" or "full") decides instead where it is set, and
-    `backbone` and `data` override the track's own. STL-10 is looked for in the folder TL_CACHE (by default
-    ~/.cache/transfer-learning), the weights where torchvision keeps them.
+    With a CUDA device the full track is taken: its weights and data are fetched, once, and where they can't be had the
+    lesson goes on with the pocket track. Without one it is the pocket track, and nothing is fetched. The environment
+    variable TL_TRACK ("pocket" or "full") decides instead where it is set; `backbone` and `data` override the
+    track's own. STL-10 is kept in the folder TL_CACHE (by default ~/.cache/transfer-learning), the weights where
+    torchvision keeps them.
 
     Raises:
         ValueError: an unknown track, backbone or data set; the message lists the valid ones.
-        RuntimeError: the full track was asked for, and its weights or data are not there.
+        RuntimeError: TL_TRACK is "full", and its weights or data can't be had.
     """
-    cache = Path(os.environ.get("TL_CACHE", "~/.cache/transfer-learning")).expanduser()
-    missing = _missing_for_full(cache)
-    track = os.environ.get("TL_TRACK") or ("pocket" if missing or not torch.cuda.is_available() else "full")
-    if track not in TRACKS:
-        raise ValueError(f"Unknown track TL_TRACK={track!r}; choose one of {', '.join(TRACKS)}.")
+    wish, gpu, cache = os.environ.get("TL_TRACK"), torch.cuda.is_available(), downloads.cache_folder()
+    track, reason = wish or ("full" if gpu else "pocket"), f"TL_TRACK={wish}" if wish else "GPU" if gpu else "no GPU"
+    _check("track TL_TRACK", track, TRACKS)
+    _check("backbone", backbone or "vgg16", backbones.NAMES)
+    _check("data set", data or "stl10", datasets.NAMES)
+    if track == "full":
+        try:
+            _fetch(backbone or TRACKS["full"][0], data or TRACKS["full"][1], cache)
+        except RuntimeError as error:
+            if wish:
+                raise RuntimeError(f"TL_TRACK=full was asked for. {error}") from None
+            print(error)
+            track, reason = "pocket", "weights or data of the full track can't be had"
     backbone, data = backbone or TRACKS[track][0], data or TRACKS[track][1]
-    if backbone not in backbones.NAMES:
-        raise ValueError(f"Unknown backbone {backbone!r}; choose one of {', '.join(backbones.NAMES)}.")
-    if data not in ("pocket", "digits", "stl10"):
-        raise ValueError(f"Unknown data set {data!r}; choose one of pocket, digits, stl10.")
-    if os.environ.get("TL_TRACK") == "full" and missing:
-        raise RuntimeError(f"TL_TRACK=full was asked for, but {' and '.join(missing)}; unset TL_TRACK to work on the "
-                           "pocket track, which needs neither.")
     random.seed(seed), np.random.seed(seed), torch.manual_seed(seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if "TL_TRACK" in os.environ:
-        reason = f"TL_TRACK={track}"
-    elif track == "full":
-        reason = "GPU, weights and data are there"
-    else:
-        reason = "no GPU" if not torch.cuda.is_available() else missing[0]
+    device = torch.device("cuda" if gpu else "cpu")
     slow = ", which will be slow without a GPU" if device.type == "cpu" and backbone != "pocket_vgg" else ""
     print(f"{track} track ({reason}): {backbone} on {data} data, {device.type}, seed {seed}{slow}")
-    return Lab(track, backbone, data, device, seed, cache, per_class=40 if device.type == "cpu" else 400)
+    return Lab(track, backbone, data, device, seed, cache, per_class=40 if device.type == "cpu" else 100,
+               rate=3e-4 if backbone == "pocket_vgg" else 3e-5)  # ten times the latter destroys what VGG-16 has learnt
 
 
-def _missing_for_full(cache: Path) -> list[str]:
-    """What the full track lacks on this machine, as half sentences."""
-    name = TRACKS["full"][0]
-    missing = []
-    if not backbones.weights_cached(name):
-        missing.append(f"the weights of {name} are not in {torch.hub.get_dir()}")
-    if not (cache / "stl10_binary" / "train_X.bin").exists():
-        missing.append(f"STL-10 is not in {cache}")
-    return missing
+def _check(what: str, name: str, valid) -> None:
+    if name not in valid:
+        equals = "=" if what.startswith("track") else " "
+        raise ValueError(f"Unknown {what}{equals}{name!r}; choose one of {', '.join(valid)}.")
+
+
+def _fetch(backbone: str, data: str, cache: Path) -> None:
+    if backbone != "pocket_vgg":
+        backbones.weights_file(backbone)
+    if data == "stl10":
+        stl10.fetch(cache)

@@ -529,8 +529,11 @@ def learning_rate_search(search: dict[str, dict[float, float]]) -> None:
     show(figure, f"Validation accuracy against learning rate for {' and '.join(search)}; the best of each is ringed.")
 
 
-def comparison_table(results: dict, runs: dict, trained: dict, memory: dict, rates: dict) -> None:
-    """The outcome as a table: one column a method, with mean and range of the test accuracy over the seeds."""
+def comparison_table(results: dict, runs: dict, trained: dict, memory: dict, peak: dict, rates: dict) -> None:
+    """The outcome as a table: one column a method, with mean and range of the test accuracy over the seeds.
+
+    `memory` holds the parts of a step's memory in bytes, `peak` what was measured on a GPU, or None.
+    """
     rows = {
         name: []
         for name in (
@@ -540,6 +543,7 @@ def comparison_table(results: dict, runs: dict, trained: dict, memory: dict, rat
             "trained parameters",
             "seconds an epoch",
             "memory of a training step",
+            "peak memory, measured on the GPU",
         )
     }
     for method, evaluations in results.items():
@@ -552,6 +556,7 @@ def comparison_table(results: dict, runs: dict, trained: dict, memory: dict, rat
             f"{trained[method]:,}",
             f"{seconds:.3f}",
             f"{sum(memory[method].values()) / 1e6:.0f} MB",
+            f"{peak[method] / 1e6:.0f} MB" if peak[method] else "no GPU",
         )
         for row, cell in zip(rows.values(), cells, strict=True):
             row.append(cell)

@@ -17,10 +17,11 @@ class Progress:
     Args:
         total: how many steps there will be.
         label: what is being done, in a few words.
+        unit: what is counted, for downloads "MB": the bar then shows the speed as well.
     """
 
-    def __init__(self, total: int, label: str):
-        self.total, self.label = total, label
+    def __init__(self, total: float, label: str, unit: str = ""):
+        self.total, self.label, self.unit = total, label, unit
         self.done, self.note = 0, ""
 
     def __enter__(self) -> Progress:
@@ -28,26 +29,34 @@ class Progress:
         self._draw()
         return self
 
-    def step(self, note: str = "") -> None:
-        """Count one step; `note` is shown behind the bar."""
-        self.done, self.note = self.done + 1, note
+    def step(self, note: str = "", count: float = 1) -> None:
+        """Count one step, or `count` of them; `note` is shown behind the bar."""
+        self.done, self.note = self.done + count, note
         if time.perf_counter() - self.drawn > INTERVAL:
             self._draw()
 
     def __exit__(self, error_type, error, traceback) -> None:
         seconds = time.perf_counter() - self.start
-        outcome = "done" if error_type is None else f"stopped at {self.done} of {self.total}"
+        outcome = "done" if error_type is None else f"stopped at {self._count()}"
         self._show(f"{self.label}: {outcome} in {seconds:.1f} s" + (f", {self.note}" if self.note else ""), last=True)
 
     def _draw(self) -> None:
         self.drawn = time.perf_counter()
-        filled = round(20 * self.done / max(self.total, 1))
+        share = min(1, self.done / self.total) if self.total else 0  # of a file of unknown size, nobody knows
         elapsed = self.drawn - self.start
-        left = f", about {elapsed / self.done * (self.total - self.done):.0f} s left" if self.done else ""
-        self._show(f"{self.label} [{'█' * filled}{'·' * (20 - filled)}] {self.done}/{self.total}{left}  {self.note}")
+        speed = f", {self.done / max(elapsed, 1e-9):.1f} {self.unit}/s" if self.unit else ""
+        left = f", about {elapsed / share * (1 - share):.0f} s left" if share else ""
+        filled = round(20 * share)
+        self._show(f"{self.label} [{'█' * filled}{'·' * (20 - filled)}] {self._count('/')}{speed}{left}  {self.note}")
+
+    def _count(self, of: str = " of ") -> str:
+        if self.unit:
+            return f"{self.done:.0f}" + (f"{of}{self.total:.0f}" if self.total else "") + f" {self.unit}"
+        return f"{self.done}{of}{self.total}"
 
     def _show(self, text: str, last: bool = False) -> None:
-        if "ipykernel" in sys.modules:
+        ipython = sys.modules.get("IPython")
+        if ipython and hasattr(ipython.get_ipython(), "kernel"):  # in a notebook
             from IPython.display import display
             content = {"text/plain": text}
             if self.handle is None:

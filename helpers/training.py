@@ -161,7 +161,7 @@ def optimiser_step(optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScale
 
 
 def fit(model: nn.Module, train, val, *, lr: float = 1e-3, groups: list[dict] | None = None, epochs: int = 20,
-        batch_size: int = 32, preprocess: Preprocess | None = None, augment: bool = True, weight_decay: float = 1e-4,
+        batch_size: int = 32, preprocess: Preprocess | None = None, augment: bool = True, weight_decay: float = 0.01,
         label_smoothing: float = 0.0, patience: int | None = None, seed: int = 0, bar: str | None = None,
         checkpoint: str | Path | None = None) -> History:
     """Train whatever has `requires_grad`, and leave the model with the weights of its best epoch.

@@ -95,18 +95,6 @@ def test_a_damaged_card_gets_one_sentence(tmp_path, monkeypatch):
         backbones.normalisation("pocket_vgg")
 
 
-def test_torchvision_weights_that_cannot_be_read_get_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(torch.hub, "_hub_dir", None)
-    assert not backbones.weights_cached("vgg11")
-    file = tmp_path / "hub" / "checkpoints" / "vgg11-8a719046.pth"
-    file.parent.mkdir(parents=True)
-    file.write_bytes(b"not a checkpoint")
-    assert backbones.weights_cached("vgg11")
-    with pytest.raises(RuntimeError, match="The weights of vgg11 could not be read or fetched from https://"):
-        backbones.read_weights("vgg11")
-
-
 # --- the head ----------------------------------------------------------------------------------------------------
 
 def test_a_new_head_replaces_the_old_one_and_nothing_else(model):

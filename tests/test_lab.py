@@ -1,68 +1,88 @@
 import random
+import socket
 
 import numpy as np
 import pytest
 import torch
 
+from helpers import backbones, downloads, stl10
 from helpers.lab import setup
 
 
 @pytest.fixture
 def bare(tmp_path, monkeypatch):
-    """A machine without a GPU, without VGG-16's weights, without STL-10, and with no wish."""
+    """A machine without a GPU, without VGG-16's weights, without STL-10, without a network, and with no wish."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr(torch.hub, "_hub_dir", None)
     monkeypatch.setenv("TL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("TL_TRACK", raising=False)
+    for name in ("TL_TRACK", "TL_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(downloads, "PAUSE", 0)
+
+    def no_network(*_):
+        raise OSError("there is no network")
+
+    monkeypatch.setattr(socket.socket, "connect", no_network)
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
     return tmp_path
 
 
-def complete(folder):
-    """Put files where the full track looks for them."""
-    for name in ("torch/hub/checkpoints/vgg16-397923af.pth", "cache/stl10_binary/train_X.bin"):
-        (folder / name).parent.mkdir(parents=True)
-        (folder / name).touch()
+@pytest.fixture
+def complete(bare, monkeypatch):
+    """Weights and data can be had."""
+    asked = []
+    monkeypatch.setattr(backbones, "weights_file", asked.append)
+    monkeypatch.setattr(stl10, "fetch", asked.append)
+    return asked
 
 
-def test_a_bare_machine_gets_the_pocket_track_and_one_line(bare, capsys):
+@pytest.fixture
+def gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+
+def test_a_bare_machine_gets_the_pocket_track_and_one_line(bare, complete, capsys):
     lab = setup(seed=3)
     assert (lab.track, lab.backbone, lab.data) == ("pocket", "pocket_vgg", "pocket")
     assert (lab.device.type, lab.seed, lab.cache) == ("cpu", 3, bare / "cache")
     assert capsys.readouterr().out == "pocket track (no GPU): pocket_vgg on pocket data, cpu, seed 3\n"
+    assert complete == []  # nothing is fetched for it
 
 
-def test_a_complete_machine_gets_the_full_track(bare, capsys, monkeypatch):
-    complete(bare)
-    assert setup().track == "pocket"  # still no GPU
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+def test_with_a_gpu_weights_and_data_are_fetched(bare, complete, gpu, capsys):
     lab = setup()
     assert (lab.track, lab.backbone, lab.data, lab.device.type) == ("full", "vgg16", "stl10", "cuda")
-    assert capsys.readouterr().out.splitlines()[1].startswith("full track (GPU, weights and data are there): vgg16 on")
+    assert capsys.readouterr().out == "full track (GPU): vgg16 on stl10 data, cuda, seed 0\n"
+    assert complete == ["vgg16", bare / "cache"]
 
 
-def test_a_gpu_alone_is_not_enough_and_the_line_says_so(bare, capsys, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert setup().track == "pocket"
-    assert "pocket track (the weights of vgg16 are not in " in capsys.readouterr().out
+def test_where_they_cannot_be_had_the_lesson_goes_on(bare, gpu, capsys):
+    lab = setup()
+    why, line = capsys.readouterr().out.splitlines()
+    assert lab.track == "pocket" and line.startswith("pocket track (weights or data of the full track can't be had)")
+    assert why.startswith("The weights of vgg16 could not be fetched: https://download.pytorch.org/")
+    assert "there is no network" in why
 
 
-def test_the_environment_variable_decides(bare, capsys, monkeypatch):
-    complete(bare)
+def test_who_insists_gets_one_sentence(bare, monkeypatch):
     monkeypatch.setenv("TL_TRACK", "full")
-    assert setup().backbone == "vgg16"
+    with pytest.raises(RuntimeError, match="^TL_TRACK=full was asked for. The weights of vgg16 could not be fetched"):
+        setup()
+    with pytest.raises(RuntimeError, match="^TL_TRACK=full was asked for. STL-10 could not be fetched: http://ai.stan"):
+        setup(backbone="pocket_vgg")
+    assert not list(bare.rglob("*.bin*"))
+
+
+def test_the_environment_variable_decides(bare, complete, capsys, monkeypatch):
+    monkeypatch.setenv("TL_TRACK", "full")
+    lab = setup()
+    assert (lab.backbone, lab.rate, lab.per_class) == ("vgg16", 3e-5, 40)
     assert capsys.readouterr().out == (
         "full track (TL_TRACK=full): vgg16 on stl10 data, cpu, seed 0, which will be slow without a GPU\n")
     monkeypatch.setenv("TL_TRACK", "pocket")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert setup().track == "pocket"
-
-
-def test_the_full_track_without_weights_and_data_gets_one_sentence(bare, monkeypatch):
-    monkeypatch.setenv("TL_TRACK", "full")
-    sentence = "^TL_TRACK=full was asked for, but the weights of vgg16 are not in .* and STL-10 is not in .*; unset"
-    with pytest.raises(RuntimeError, match=sentence):
-        setup()
 
 
 def test_unknown_names_are_answered_with_the_valid_ones(bare, monkeypatch):
