@@ -41,6 +41,10 @@ class Layer:
         left, top = self.offset + column * self.jump, self.offset + row * self.jump
         return left, top, left + self.receptive_field, top + self.receptive_field
 
+    def visible(self, row: int, column: int, image_size: int) -> tuple[int, int, int, int]:
+        """The part of the unit's field that lies inside the image, (left, top, right, bottom) as in `field`."""
+        return tuple(min(max(edge, 0), image_size) for edge in self.field(row, column))
+
 
 def leaves(model: nn.Module) -> list[tuple[str, nn.Module]]:
     """Name and module of every layer that has no parts of its own."""

@@ -304,20 +304,12 @@ def parameters_and_work(table, title: str) -> None:
     show(figure, f"{title}, for each layer: {alt}.")
 
 
-def _field(axis, image, box, colour, style: str = "-") -> None:
-    """Outline a receptive field (left, top, right, bottom) in pixels on an image drawn with `picture`."""
+def _field(axis, box, colour) -> None:
+    """Outline a receptive field (left, top, right, bottom), given in the axis' own units."""
     left, top, right, bottom = box
     for width, edge in ((4.5, "white"), (2.5, colour)):  # the white one keeps the outline visible on any image
         axis.add_patch(
-            plt.Rectangle(
-                (left - 0.5, top - 0.5),
-                right - left,
-                bottom - top,
-                fill=False,
-                edgecolor=edge,
-                linewidth=width,
-                linestyle=style,
-            )
+            plt.Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=edge, linewidth=width)
         )
 
 
@@ -331,7 +323,7 @@ def receptive_fields(image, layers, table) -> None:
     left.set(xlim=(low - 2, high + 1), ylim=(high + 1, low - 2))
     left.add_patch(plt.Rectangle((low - 1, low - 1), high - low + 1, high - low + 1, facecolor="#e8e8e8", zorder=-1))
     for k, box in reversed(list(enumerate(boxes))):
-        _field(left, image, box, BLOCK_COLOURS[k % 5])
+        _field(left, np.subtract(box, 0.5), BLOCK_COLOURS[k % 5])  # pixel 0 reaches from -0.5 to 0.5
     rows = [row for row in table if row.name.startswith("features")]
     right.step(range(len(rows)), [row.receptive_field for row in rows], where="mid", color=GREY)
     right.axhline(size, color=GREY, linewidth=1, linestyle=":")
@@ -406,8 +398,8 @@ def filters(groups: dict, columns: int = 16) -> None:
     )
 
 
-def maps_by_block(image, blocks: dict, columns: int = 7) -> None:
-    """One row a block: its name, then maps (n, h, w). The image (3, H, W) stands at the head of the first row."""
+def maps_by_block(blocks: dict, columns: int = 7) -> None:
+    """One row a block: its name, then maps (n, h, w)."""
     figure, axes = plt.subplots(
         len(blocks), columns + 1, figsize=(9, 1.12 * len(blocks)), squeeze=False, width_ratios=[1.25] + [1] * columns
     )
@@ -454,29 +446,34 @@ def stretching(small, large) -> None:
 def layer_view(image, layer, maps, channels, unit) -> None:
     """One layer at work: image (3, H, W) with the field of `unit` of the first map, and the maps (n, h, w).
 
-    `layer` is the layer's row of the table, `channels` names the maps, `unit` is (row, column).
+    `layer` is the layer's row of the table, `channels` names the maps, `unit` is (row, column). All is drawn on one
+    axis, whose unit is an inch: an axis for each map, laid out by matplotlib, would take five times as long, and the
+    explorer draws anew for every step of its slider.
     """
-    size = image.shape[-1]
-    columns = -(-len(maps) // 2)
-    figure = plt.figure(figsize=(9, 3.9))
-    grid = figure.add_gridspec(2, columns + 2, width_ratios=[1.02, 1.02] + [1] * columns)
-    large = figure.add_subplot(grid[:, :2])
-    picture(large, image)
-    left, top, right, bottom = layer.field(*unit)
-    _field(large, image, (max(left, 0), max(top, 0), min(right, size), min(bottom, size)), SKY)
-    large.set_title(f"sees {layer.receptive_field} x {layer.receptive_field} pixels", fontsize=12)
+    figure = plt.figure(figsize=(9, 3.7), layout="none")
+    axis = figure.add_axes((0, 0, 1, 1), xlim=(0, 9), ylim=(3.7, 0))
+    axis.set_axis_off()
+    numbers = f"{layer.parameters:,} parameters, {layer.multiply_adds:,} multiply-adds"
+    shape = " x ".join(map(str, layer.shape))
+    axis.text(4.5, 0.28, f"{layer.name} ({layer.kind}), output {shape}:  {numbers}", ha="center", fontsize=13)
+    x, y, side, size = 0.05, 0.65, 3, image.shape[-1]
+    axis.imshow(np.asarray(image).transpose(1, 2, 0), extent=(x, x + side, y + side, y), aspect="auto")
+    left, top, right, bottom = np.multiply(layer.visible(*unit, size), side / size)
+    _field(axis, (x + left, y + top, x + right, y + bottom), SKY)
+    seen = f"a unit sees {layer.receptive_field} x {layer.receptive_field} pixels"
+    axis.text(x + side / 2, y - 0.07, seen, ha="center", fontsize=12)
+    columns, (height, width) = -(-len(maps) // 2), maps[0].shape
+    step = 5.8 / columns
+    side = min(step - 0.1, 1.35)
     for k, values in enumerate(maps):
-        axis = figure.add_subplot(grid[k // columns, 2 + k % columns])
-        _map(axis, values, f"channel {channels[k]}")
+        x, y = 3.2 + step * (k % columns), 0.65 + 1.65 * (k // columns)
+        axis.imshow(np.asarray(values), cmap="magma", extent=(x, x + side, y + side, y), aspect="auto")
+        axis.text(x + side / 2, y - 0.07, f"channel {channels[k]}", ha="center", fontsize=11)
         if k == 0:
-            axis.plot(
-                unit[1], unit[0], "o", markerfacecolor="none", markeredgecolor=SKY, markersize=9, markeredgewidth=2
-            )
-    figure.suptitle(
-        f"{layer.name} ({layer.kind}), output {' x '.join(map(str, layer.shape))}:  "
-        f"{layer.parameters:,} parameters, {layer.multiply_adds:,} multiply-adds",
-        fontsize=13,
-    )
+            place = x + side * (unit[1] + 0.5) / width, y + side * (unit[0] + 0.5) / height
+            ring = {"marker": "o", "markersize": 9, "markerfacecolor": "none"}
+            for thick, colour in ((5, "black"), (2.5, SKY)):  # the black one keeps the ring visible on a light map
+                axis.plot(*place, **ring, markeredgecolor=colour, markeredgewidth=thick)
     show(
         figure,
         f"{layer.name}: its {len(maps)} strongest feature maps, and on the image the "

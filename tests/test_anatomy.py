@@ -92,3 +92,11 @@ def test_strongest_and_brightest():
     maps[1, 2, 3], maps[2, 0, 0], maps[0] = 9, 5, -7
     assert anatomy.strongest(maps, 2) == [1, 2]
     assert anatomy.brightest(maps[1]) == (2, 3)
+
+
+def test_the_visible_part_of_a_field_stays_inside_the_image(vgg16_table):
+    rows = {row.name: row for row in vgg16_table}
+    assert rows["features.0"].field(0, 5) == (4, -1, 7, 2)
+    assert rows["features.0"].visible(0, 5, 224) == (4, 0, 7, 2)
+    assert rows["features.30"].visible(0, 6, 224)[1::2] == (0, rows["features.30"].field(0, 6)[3])
+    assert rows["features.30"].visible(3, 6, 224)[2] == 224

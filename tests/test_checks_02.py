@@ -1,19 +1,50 @@
-"""Notebook 02's exercises: the right answer, near misses and nonsense."""
+"""Notebook 02's exercises: the right answer, near misses and nonsense, each with the message it should give."""
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from helpers import backbones, checks
 
+NAN = float("nan")
+
+
+class Unprintable:
+    def __repr__(self):
+        raise ValueError("no text")
+
 
 def verdict(capsys, check, *answer):
     check(*answer)
-    return capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed.startswith("Exercise 2.") and printed.count("Exercise") == 1
+    return printed
+
+
+def test_every_check_names_its_exercise(capsys):
+    for k, check in enumerate((checks.half_the_image, checks.smallest_image, checks.receptive_field), 1):
+        assert verdict(capsys, check, ...).startswith(f"Exercise 2.{k}: not answered yet")
+    assert verdict(capsys, checks.folded_for_64, ..., "pocket_vgg").startswith("Exercise 2.4: not answered yet")
+    assert verdict(capsys, checks.without_large_layers, ..., ...).startswith("Exercise 2.5: not answered yet")
 
 
 @pytest.mark.parametrize("answer, expected", [
-    (32, "right"), (31, "does not get through"), (33, "smaller images do"), (224, "smaller images do"), (-3, "whole"),
-    ("32", "whole"), (32.0, "whole"), (True, "whole"), (torch.zeros(2), "whole"), (..., "not answered")])
+    ("features.24", "right"), ("features.23", "sees 100 x 100 pixels, which is less than half"),
+    ("features.0", "sees 3 x 3 pixels"), ("features.25", "is a ReLU"), ("features.26", "an earlier layer sees enough"),
+    ("features.30", "an earlier layer sees enough"), ("classifier.0", "no layer called 'classifier.0'"),
+    ("Features.24", "no layer called"), ("", "no layer called"), ("x" * 999, "no layer called"), (24, "in quotes"),
+    (132, "in quotes"), (NAN, "in quotes"), (["features.24"], "in quotes"), (torch.zeros(2), "in quotes"),
+    (nn.Linear(2, 2), "in quotes"), (Unprintable(), "in quotes"), (None, "not answered"), (..., "not answered")])
+def test_half_the_image(capsys, answer, expected):
+    assert expected in verdict(capsys, checks.half_the_image, answer)
+
+
+@pytest.mark.parametrize("answer, expected", [
+    (32, "right"), (np.int64(32), "right"), (31, "does not get through"), (1, "does not get through"),
+    (33, "smaller images do"), (224, "smaller images do"), (225, "smaller images do"), (10**100, "smaller images do"),
+    (-3, "whole"), (0, "whole"), ("32", "whole"), (32.0, "whole"), (True, "whole"), (torch.zeros(2), "whole"),
+    (NAN, "whole"), (float("inf"), "whole"), ([32], "whole"), (Unprintable(), "whole"),
+    (None, "not answered"), (..., "not answered")])
 def test_smallest_image(capsys, answer, expected):
     assert expected in verdict(capsys, checks.smallest_image, answer)
 
@@ -25,10 +56,27 @@ def field_of(layers):
     return field
 
 
+def stride_too_early(layers):
+    field = jump = 1
+    for kernel, stride in layers:
+        jump *= stride
+        field += (kernel - 1) * jump
+    return field
+
+
+def empty_error(layers):
+    raise ValueError
+
+
 @pytest.mark.parametrize("answer, expected", [
-    (field_of, "right"), (lambda layers: 1 + sum(k - 1 for k, _ in layers), "it gives"), (lambda: 3, "TypeError"),
-    (lambda layers: "seven", "it gives"), (lambda layers: torch.zeros(3), "RuntimeError"), (7, "function"),
-    (..., "not answered")])
+    (field_of, "right"), (lambda layers: float(field_of(layers)), "right"),
+    (lambda layers: 1 + sum(k - 1 for k, _ in layers), "[(2, 2), (3, 1)] it gives 4"),
+    (stride_too_early, "[(2, 2), (3, 1)] it gives 7"), (lambda layers: sum(k for k, _ in layers), "(3, 1)] it gives 6"),
+    (lambda layers: None, "return"), (lambda layers: layers.clear(), "return"), (lambda: 3, "TypeError"),
+    (lambda layers: "seven", "it gives 'seven'"), (lambda layers: NAN, "it gives nan"),
+    (lambda layers: torch.zeros(3), "RuntimeError"), (lambda layers: Unprintable(), "it gives"),
+    (empty_error, "ValueError"), (nn.Linear, "TypeError"), (field_of([(3, 1)]), "function"), ("field_of", "function"),
+    (NAN, "function"), (None, "not answered"), (..., "not answered")])
 def test_receptive_field(capsys, answer, expected):
     assert expected in verdict(capsys, checks.receptive_field, answer)
 
@@ -43,14 +91,77 @@ def wrong_weights(build):
     return build
 
 
+def changed(build, **parts):
+    for name, part in parts.items():
+        setattr(build, name, part)
+    return build
+
+
+def with_nan(build):
+    backbones.fold_first_linear(build, 64).classifier[0].bias.data.fill_(NAN)
+    return build
+
+
 @pytest.mark.parametrize("make, expected", [
     (lambda build: backbones.fold_first_linear(build, 64), "right"),
-    (lambda build: build, "still has"),
-    (lambda build: backbones.fold_first_linear(build, 96), "How many cells"),
+    (lambda build: backbones.fold_first_linear(build, 64).double(), "right"),
+    (lambda build: build, "still has 4,704 inputs"),
+    (lambda build: backbones.fold_first_linear(build, 96), "has 864 inputs. How many cells"),
     (half_folded, "do not get through"),
-    (wrong_weights, "differ"),
-    (lambda build: backbones.replace_head(backbones.fold_first_linear(build, 64), 10), "logits for an image"),
+    (wrong_weights, "differ"), (with_nan, "differ"),
+    (lambda build: backbones.replace_head(backbones.fold_first_linear(build, 64), 10), "logits of shape (4, 10)"),
+    (lambda build: changed(build, classifier=nn.Identity()), "should be a linear layer"),
+    (lambda build: changed(build, classifier=nn.Sequential()), "should be a linear layer"),
+    (lambda build: changed(build, classifier=None), "can't be checked"),
+    (lambda build: changed(backbones.fold_first_linear(build, 64), features=None), "do not get through"),
+    (lambda build: backbones.fold_first_linear(build, 64).to("meta"), "do not get through"),
     (lambda build: "folded", "is a network"), (lambda build: nn.Linear(2, 2), "is a network"),
-    (lambda build: ..., "not answered")])
+    (lambda build: 384, "is a network"), (lambda build: NAN, "is a network"),
+    (lambda build: type(build), "is a network"),
+    (lambda build: None, "not answered"), (lambda build: ..., "not answered")])
 def test_folded_for_64(capsys, make, expected):
     assert expected in verdict(capsys, checks.folded_for_64, make(backbones.build("pocket_vgg")), "pocket_vgg")
+
+
+def lean(avgpool, classifier, name="vgg16"):
+    with torch.device("meta"):
+        return changed(backbones.build(name, device="meta"), avgpool=avgpool(), classifier=classifier())
+
+
+average, ten = lambda: nn.AdaptiveAvgPool2d(1), lambda: nn.Linear(512, 10)
+LEFT = 14_719_818
+
+
+@pytest.mark.parametrize("predicted, expected", [
+    (LEFT, "right"), (np.int64(LEFT), "right"), (14_714_688, "convolutions alone"), (LEFT - 10, "bias"),
+    (15_227_688, "too many"), (134_301_514, "too many"), (14_965_578, "too many"), (10**100, "too many"),
+    (0, "too few"), (-1, "too few"), (float(LEFT), "whole number"), (NAN, "whole number"), ("many", "whole number"),
+    (True, "whole number"), (torch.zeros(2), "whole number"), (Unprintable(), "whole number"),
+    (None, "not answered"), (..., "not answered")])
+def test_without_large_layers_prediction(capsys, predicted, expected):
+    assert expected in verdict(capsys, checks.without_large_layers, lean(average, ten), predicted)
+
+
+@pytest.mark.parametrize("make, expected", [
+    (lambda: lean(average, ten), "right"),
+    (lambda: lean(average, lambda: nn.Sequential(nn.Dropout(), ten())), "right"),
+    (lambda: changed(backbones.build("vgg16", device="meta"), avgpool=average(), classifier=ten()), "right"),
+    (lambda: backbones.build("vgg16", device="meta"), "avgpool leaves 25,088 numbers"),
+    (lambda: lean(nn.Identity, ten), "avgpool leaves 4,608 numbers"),
+    (lambda: lean(lambda: nn.AdaptiveMaxPool2d(1), ten), "not the average"),
+    (lambda: lean(lambda: nn.AvgPool2d(7), ten), "avgpool stopped with RuntimeError"),
+    (lambda: lean(average, lambda: nn.Linear(512 * 49, 10)), "has 25,088 inputs and 10 outputs"),
+    (lambda: lean(average, lambda: nn.Linear(512, 1000)), "has 512 inputs and 1,000 outputs"),
+    (lambda: lean(average, lambda: nn.Linear(512, 10, bias=False)), "no bias"),
+    (lambda: lean(average, nn.Identity), "has 0 linear layers"),
+    (lambda: lean(average, lambda: nn.Sequential(nn.Linear(512, 512), ten())), "has 2 linear layers"),
+    (lambda: changed(backbones.build("vgg16", device="meta"), avgpool=average()), "has 3 linear layers"),
+    (lambda: lean(average, lambda: nn.Sequential(nn.Linear(512, 10), nn.Conv2d(1, 1, 1))), "does not get through"),
+    (lambda: lean(average, ten, "vgg19"), "features is not VGG-16's"),
+    (lambda: backbones.build("pocket_vgg"), "features is not VGG-16's"),
+    (lambda: changed(lean(average, ten), classifier=None), "can't be checked"),
+    (lambda: changed(lean(average, ten), avgpool=None), "avgpool stopped with TypeError"),
+    (lambda: nn.Linear(512, 10), "is a network"), (lambda: LEFT, "is a network"), (lambda: "VGG", "is a network"),
+    (lambda: NAN, "is a network"), (lambda: None, "not answered"), (lambda: ..., "not answered")])
+def test_without_large_layers(capsys, make, expected):
+    assert expected in verdict(capsys, checks.without_large_layers, make(), LEFT)
