@@ -86,7 +86,8 @@ def augmentation(original, draw, judge) -> ipywidgets.VBox:
         "seed": ipywidgets.IntSlider(0, 0, 20, description="seed", **wide),
     }
     verdict = ipywidgets.ToggleButtons(
-        options=[("no answer yet", ""), "yes", "not sure", "no"], description="Would a human still label it?",
+        options=[("no answer yet", ""), *((word, word) for word in ("yes", "not sure", "no"))],
+        description="Would a human still label it?",
         style={"description_width": "190px", "button_width": "110px"}, layout={"width": "100%"})
 
     def ask_again(_) -> None:
