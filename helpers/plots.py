@@ -737,7 +737,7 @@ def accuracy_gaps(scores: dict) -> None:
 
     `scores[method]` = (training accuracies, validation accuracies), 0 to 1, one for each seed, same order.
     """
-    figure, axis = plt.subplots(figsize=(7.5, 3.2))
+    figure, axis = plt.subplots(figsize=(7.5, 3.5))
     rows = []
     for method, (train, val) in scores.items():
         for seed, (high, low) in enumerate(zip(train, val, strict=True)):
@@ -749,7 +749,7 @@ def accuracy_gaps(scores: dict) -> None:
             axis.text(50 * (low + high), y + 0.24, f"{100 * (high - low):.1f}", ha="center", fontsize=11)
     axis.set_yticks(-np.arange(len(rows)), rows)
     axis.set(
-        xlabel="accuracy (%): circle = validation, square = training images, not augmented", ylim=(0.4 - len(rows), 0.8)
+        xlabel="accuracy (%)\ncircle: validation; square: training images, not augmented", ylim=(0.4 - len(rows), 0.8)
     )
     axis.grid(axis="y", visible=False)
     show(figure, "For each network, its accuracy on validation and on training images, and the gap between them.")
