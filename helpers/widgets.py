@@ -1,6 +1,7 @@
 """Interactive panels. Each is a set of controls on top of a plot function and holds no logic of its own."""
 from __future__ import annotations
 
+import functools
 import html
 
 import ipywidgets
@@ -97,6 +98,7 @@ def augmentation(original, draw, judge) -> ipywidgets.VBox:
         if name != "seed":
             slider.observe(ask_again, "value")
 
+    @functools.lru_cache(maxsize=1)  # a slider that clears the verdict asks twice for the same
     def show(verdict: str, **settings) -> str:
         pictures, code = draw(**settings)
         framed, sentence = judge(pictures, verdict)

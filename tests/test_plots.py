@@ -41,7 +41,7 @@ SCORES = {method: [0.3 + 0.2 * k, 0.35 + 0.2 * k] for k, method in enumerate(plo
 TWO = {"frozen": [history(), history()], "full": [history(), history()]}
 
 FIGURES = {
-    "images": lambda: plots.images(SPLIT.images[:8], list(CLASSES[:8]), columns=8, size=1.0, alt="Eight images of eight classes."),
+    "images": lambda: plots.images(SPLIT.images[:8], CLASSES[:8], columns=8, alt="Eight images of eight classes."),
     "class_examples": lambda: plots.class_examples(SPLIT, each=2),
     "two_opinions": lambda: plots.two_opinions(SPLIT.pick(torch.arange(10)), (LABELS[:10], LABELS[1:11]),
                                                ("from scratch", "pre-trained")),
@@ -60,7 +60,7 @@ FIGURES = {
     "learning_rate": lambda: plots.learning_rate([0.0, 0.001, 0.0005, 0.0], 2),
     "training_curves": lambda: plots.training_curves(TWO),
     "learning_rate_search": lambda: plots.learning_rate_search({m: {0.001: 0.4, 0.01: 0.6} for m in TWO}),
-    "confusion": lambda: plots.confusion(np.arange(100).reshape(10, 10) + 80 * np.eye(10, dtype=int), CLASSES),
+    "confusion": lambda: plots.confusion(1 + np.diag(range(0, 50, 5)), CLASSES),
     "mistakes": lambda: plots.mistakes(SPLIT, EVALUATION),
     "draws": lambda: plots.draws(IMAGE, noise(12, 3, 96, 96), [True] + [False] * 11),
     "value_histograms": lambda: plots.value_histograms({"after ToTensor": torch.rand(9, 3, 8, 8),

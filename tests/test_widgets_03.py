@@ -78,7 +78,9 @@ def test_a_verdict_gets_an_answer_and_holds_for_these_settings_only(names, drawn
         assert words in shown.value and "And you?" not in shown.value
     seed.value = 3
     assert verdict.value == "no"  # other draws with the same settings
+    figures = len(drawn)
     rotation.value = 45
+    assert len(drawn) == figures + 1
     assert verdict.value == "" and "And you?" in shown.value
 
 
