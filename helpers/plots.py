@@ -55,7 +55,8 @@ def show(figure: Figure, alt: str) -> None:
         # for a panel, which must answer at once: little compression costs a few kilobytes and saves 30 milliseconds
         figure.savefig(png, format="png", bbox_inches="tight", pil_kwargs={"compress_level": 1})
         code = base64.b64encode(png.getvalue()).decode()
-        _collected.append(f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{code}">')
+        style = "max-width: 100%; height: auto"  # else a narrow window would cut it off
+        _collected.append(f'<img alt="{html.escape(alt)}" style="{style}" src="data:image/png;base64,{code}">')
     plt.close(figure)
 
 

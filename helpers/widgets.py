@@ -76,20 +76,20 @@ def augmentation(original, draw, judge) -> ipywidgets.VBox:
         A box of two children: the controls (a box, in the order of `draw`'s arguments, then the question), and the
         figure with the texts.
     """
-    wide = {"style": {"description_width": "110px"}, "layout": {"width": "300px"}, "continuous_update": False}
+    wide = {"style": {"description_width": "80px"}, "layout": {"width": "290px"}, "continuous_update": False}
     sliders = {
-        "padding": ipywidgets.IntSlider(4, 0, 32, description="padding (px)", **wide),
-        "crop": ipywidgets.FloatSlider(1, min=0.1, max=1, step=0.1, description="smallest part", **wide),
-        "flip": ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.1, description="flip (chance)", **wide),
-        "rotation": ipywidgets.IntSlider(0, 0, 180, step=5, description="rotation (°)", **wide),
-        "brightness": ipywidgets.FloatSlider(0, min=0, max=1, step=0.1, description="brightness (±)", **wide),
-        "hue": ipywidgets.FloatSlider(0, min=0, max=0.5, step=0.05, description="hue (±)", **wide),
+        "padding": ipywidgets.IntSlider(4, 0, 32, description="padding", **wide),
+        "crop": ipywidgets.FloatSlider(1, min=0.1, max=1, step=0.1, description="crop", **wide),
+        "flip": ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.1, description="flip", **wide),
+        "rotation": ipywidgets.IntSlider(0, 0, 180, step=5, description="rotation", **wide),
+        "brightness": ipywidgets.FloatSlider(0, min=0, max=1, step=0.1, description="brightness", **wide),
+        "hue": ipywidgets.FloatSlider(0, min=0, max=0.5, step=0.05, description="hue", **wide),
         "seed": ipywidgets.IntSlider(0, 0, 20, description="seed", **wide),
     }
     verdict = ipywidgets.ToggleButtons(
         options=[("no answer yet", ""), *((word, word) for word in ("yes", "not sure", "no"))],
         description="Would a human still label it?",
-        style={"description_width": "190px", "button_width": "110px"}, layout={"width": "100%"})
+        style={"description_width": "190px", "button_width": "130px"}, layout={"width": "100%"})
 
     def ask_again(_) -> None:
         verdict.value = ""  # an answer holds for the settings it was given for
