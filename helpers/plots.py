@@ -1,6 +1,9 @@
 """Every figure of the course. Each function draws what it is given, shows it with an alt text, and computes nothing.
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart; a method keeps its colour in all notebooks.
+One style for the whole course, to be read from the back of a room: text of at least 11 points, an opaque white
+background (dark text on a transparent one would vanish in a dark notebook), and colours close to Okabe and Ito's, which
+colour-blind readers can tell apart, but darker: each stands out from white by 3:1 or more, and those that also colour
+text (`TEXT_COLOURS`) by 4.5:1, as WCAG 2.1 asks. A method keeps its colour and its marker in all notebooks.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ import io
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown, display
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREEN, PINK, SKY, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#666666"
+BLUE, ORANGE, GREEN, PINK, SKY, GREY = "#005FA3", "#C04E00", "#009068", "#CA73A9", "#3B9CDB", "#555555"
+TEXT_COLOURS = ("black", BLUE, ORANGE, GREY)
 METHOD_COLOURS = {"scratch": GREY, "frozen": BLUE, "full": ORANGE}
 METHOD_MARKERS = {"scratch": "s", "frozen": "o", "full": "^"}
 
@@ -24,6 +29,7 @@ plt.rcParams.update(
         "savefig.dpi": 100,
         "figure.constrained_layout.use": True,
         "figure.facecolor": "white",
+        "savefig.facecolor": "white",
         "font.size": 12,
         "axes.titlesize": 13,
         "axes.labelsize": 12,
@@ -46,9 +52,11 @@ def show(figure: Figure, alt: str) -> None:
         display(figure, metadata={"image/png": {"alt": alt}})
     else:
         png = io.BytesIO()
-        figure.savefig(png, format="png", bbox_inches="tight")
+        # for a panel, which must answer at once: little compression costs a few kilobytes and saves 30 milliseconds
+        figure.savefig(png, format="png", bbox_inches="tight", pil_kwargs={"compress_level": 1})
         code = base64.b64encode(png.getvalue()).decode()
-        _collected.append(f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{code}">')
+        style = "max-width: 100%; height: auto"  # else a narrow window would cut it off
+        _collected.append(f'<img alt="{html.escape(alt)}" style="{style}" src="data:image/png;base64,{code}">')
     plt.close(figure)
 
 
@@ -68,6 +76,13 @@ def rendered(plot, *arguments) -> str:
         return "".join(_collected)
     finally:
         _collected = None
+
+
+def ink(colour) -> str:
+    """Black or white, whichever is easier to read on `colour`; one of them always has a contrast of 4.5:1."""
+    channels = np.array(to_rgb(colour))
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return "black" if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "white"
 
 
 def picture(axis, image) -> None:
@@ -91,7 +106,7 @@ def images(
         if k < len(pictures):
             picture(axis, pictures[k])
             if titles:
-                axis.set_title(titles[k], fontsize=10, pad=3)
+                axis.set_title(titles[k], fontsize=11, pad=3)
     if title:
         figure.suptitle(title)
     show(figure, alt or title or "A grid of images.")
@@ -423,7 +438,7 @@ def stretching(small, large) -> None:
     decimals = min(2, max(0, 4 - len(f"{top:.0f}")))  # at most five characters fit into a cell
     for axis, values, word in zip(axes, (small, large), ("what arrives", "after avgpool"), strict=True):
         values = np.asarray(values)
-        axis.imshow(values, cmap="magma", vmin=0, vmax=top)
+        shown = axis.imshow(values, cmap="magma", vmin=0, vmax=top)
         axis.set_title(f"{word}: {values.shape[0]} x {values.shape[1]}")
         axis.set_axis_off()
         for (y, x), value in np.ndenumerate(values):
@@ -434,7 +449,7 @@ def stretching(small, large) -> None:
                 ha="center",
                 va="center",
                 fontsize=11,
-                color="black" if value > 0.6 * top else "white",
+                color=ink(shown.to_rgba(value)[:3]),
             )
     show(
         figure,
@@ -557,7 +572,7 @@ def comparison_table(results: dict, runs: dict, trained: dict, memory: dict, pea
         )
         for row, cell in zip(rows.values(), cells, strict=True):
             row.append(cell)
-    lines = ["| | " + " | ".join(results) + " |", "|:--|" + "--:|" * len(results)]
+    lines = ["| quantity | " + " | ".join(results) + " |", "|:--|" + "--:|" * len(results)]
     lines += [f"| {name} | " + " | ".join(cells) + " |" for name, cells in rows.items()]
     display(Markdown("\n".join(lines)))
 
@@ -566,13 +581,12 @@ def confusion(counts, classes) -> None:
     """Confusion matrix (classes, classes) of counts: rows are true classes, columns the network's answers."""
     counts = np.asarray(counts)
     figure, axis = plt.subplots(figsize=(7.2, 6.2))
-    axis.imshow(counts / counts.sum(1, keepdims=True), cmap="Blues", vmin=0, vmax=1)
+    shares = counts / counts.sum(1, keepdims=True)
+    shown = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for y, x in np.ndindex(counts.shape):
         if counts[y, x]:
-            dark = counts[y, x] > 0.5 * counts[y].sum()
-            axis.text(
-                x, y, int(counts[y, x]), ha="center", va="center", fontsize=11, color="white" if dark else "black"
-            )
+            colour = ink(shown.to_rgba(shares[y, x])[:3])
+            axis.text(x, y, int(counts[y, x]), ha="center", va="center", fontsize=11, color=colour)
     axis.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
     axis.set_yticks(range(len(classes)), classes)
     axis.set(xlabel="the network's answer", ylabel="true class")
@@ -612,22 +626,33 @@ CHANNEL_COLOURS = (("red", ORANGE, "-"), ("green", GREEN, "--"), ("blue", BLUE, 
 AUGMENT_COLOURS = {"without": PINK, "with": GREEN}
 
 
-def draws(original, pictures, alt: str = "") -> None:
-    """One image (3, H, W) on the left, random draws of it (n, 3, H, W) in two rows beside it. All uint8."""
-    columns = -(-len(pictures) // 2)
-    figure, axes = plt.subplots(
-        2, columns + 2, figsize=(0.83 * (columns + 2), 1.95), squeeze=False, width_ratios=[1, 1] + [1] * columns
-    )
-    for axis in axes[:, :2].flat:
-        axis.remove()
-    large = figure.add_subplot(axes[0, 0].get_gridspec()[:, :2])
-    picture(large, original)
-    large.set_title("stored image")
-    for k, axis in enumerate(axes[:, 2:].flat):
-        axis.set_axis_off()
-        if k < len(pictures):
-            picture(axis, pictures[k])
-    show(figure, alt or f"One image, and {len(pictures)} random draws of it.")
+def draws(original, pictures, changed=(), alt: str = "") -> None:
+    """One image (3, H, W) on the left, random draws of it (n, 3, H, W) in two rows beside it. All uint8.
+
+    `changed` says for each draw whether it gets an orange frame. The draws are laid out as one sheet of pixels on one
+    axis: an axis for each would take too long for a panel that follows a slider.
+    """
+    original, gap = np.asarray(original).transpose(1, 2, 0), 10
+    height, width = original.shape[:2]
+    columns, start = -(-len(pictures) // 2), 2 * width + 4 * gap
+    right, bottom = start + columns * (width + gap), 2 * (height + gap)
+    figure = plt.figure(figsize=(9, 9 * (bottom + 36) / right), layout="none")
+    axis = figure.add_axes([0, 0, 1, 1])
+    axis.imshow(original, extent=(gap, gap + 2 * width, bottom - gap, gap))
+    axis.text(gap + width, 0, "stored image", ha="center", va="bottom", fontsize=13)
+    axis.text((start + right - gap) / 2, 0, f"{len(pictures)} draws", ha="center", va="bottom", fontsize=13)
+    sheet = np.full((2, columns, height + gap, width + gap, 3), 255, np.uint8)
+    for k, drawn in enumerate(np.asarray(pictures).transpose(0, 2, 3, 1)):
+        sheet[k // columns, k % columns, :height, :width] = drawn
+    sheet = sheet.swapaxes(1, 2).reshape(bottom, right - start, 3)
+    axis.imshow(sheet, extent=(start, right, bottom + gap // 2, gap // 2))
+    for k in np.flatnonzero(changed):
+        corner = start - 2 + k % columns * (width + gap), k // columns * (height + gap) + gap // 2 - 2
+        axis.add_patch(plt.Rectangle(corner, width + 4, height + 4, fill=False, edgecolor=ORANGE, linewidth=4))
+    axis.set(xlim=(0, right), ylim=(bottom + gap // 2, -30))
+    axis.set_axis_off()
+    framed = f", {sum(map(bool, changed))} of them with an orange frame" if any(changed) else ""
+    show(figure, alt or f"One image, and {len(pictures)} random draws of it{framed}.")
 
 
 def value_histograms(groups: dict) -> None:
@@ -710,19 +735,19 @@ def accuracy_gaps(scores: dict) -> None:
 
     `scores[method]` = (training accuracies, validation accuracies), 0 to 1, one for each seed, same order.
     """
-    figure, axis = plt.subplots(figsize=(7.5, 3.2))
+    figure, axis = plt.subplots(figsize=(7.5, 3.5))
     rows = []
     for method, (train, val) in scores.items():
         for seed, (high, low) in enumerate(zip(train, val, strict=True)):
             y = -len(rows)
             rows.append(f"{method}, seed {seed}")
-            axis.plot([100 * low, 100 * high], [y, y], color=AUGMENT_COLOURS[method], linewidth=4, alpha=0.45)
+            axis.plot([100 * low, 100 * high], [y, y], color=AUGMENT_COLOURS[method], linewidth=4)
             axis.plot(100 * low, y, "o", color=AUGMENT_COLOURS[method], markersize=10)
             axis.plot(100 * high, y, "s", color=AUGMENT_COLOURS[method], markersize=9)
             axis.text(50 * (low + high), y + 0.24, f"{100 * (high - low):.1f}", ha="center", fontsize=11)
     axis.set_yticks(-np.arange(len(rows)), rows)
     axis.set(
-        xlabel="accuracy (%): circle = validation, square = training images, not augmented", ylim=(0.4 - len(rows), 0.8)
+        xlabel="accuracy (%)\ncircle: validation; square: training images, not augmented", ylim=(0.4 - len(rows), 0.8)
     )
     axis.grid(axis="y", visible=False)
     show(figure, "For each network, its accuracy on validation and on training images, and the gap between them.")

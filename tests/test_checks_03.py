@@ -1,12 +1,13 @@
 """The checks of notebook 03: right, wrong, and nonsense; none of them gives the answer away."""
 import pytest
 import torch
+from torchvision.transforms import v2
 
 from helpers import checks
 from helpers.augment import Preprocess
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-NONSENSE = ["a car", 3.5, -1, [1, 2], torch.zeros(3), {}, True]
+NONSENSE = ["a car", 3.5, -1, [1, 2], torch.zeros(3), {}, True, float("nan"), float("inf"), object(), int]
 
 
 def verdict(capsys, check, answer, *arguments) -> str:
@@ -17,11 +18,55 @@ def verdict(capsys, check, answer, *arguments) -> str:
 
 
 @pytest.mark.parametrize("check, arguments", [
-    (checks.count_crops, (6,)), (checks.digits_preprocess, (MEAN, STD)), (checks.random_brightness, ())])
+    (checks.black_border, (MEAN, STD)), (checks.count_crops, (6,)), (checks.digits_preprocess, (MEAN, STD)),
+    (checks.random_brightness, ()), (checks.four_ways_up, ("narrower", None))])
 def test_unanswered_and_nonsense(capsys, check, arguments):
-    assert "not answered yet" in verdict(capsys, check, ..., *arguments)
+    for answer in (..., None):
+        assert "not answered yet" in verdict(capsys, check, answer, *arguments)
     for answer in NONSENSE:
         assert "not yet." in verdict(capsys, check, answer, *arguments)
+
+
+def test_black_border(capsys):
+    mean, std = (0.4, 0.6, 0.7), (0.2, 0.25, 0.2)
+    for answer in (-2, -2.004):
+        assert "right" in verdict(capsys, checks.black_border, answer, mean, std)
+    for answer, hint in ((0, "average pixel"), (2.0, "sign"), (-0.4, "one of the two steps"), (-2.4, "another channel"),
+                         (-3.5, "another channel"), (0.4, "not what comes out"), (torch.tensor(-2.0), "a number")):
+        printed = verdict(capsys, checks.black_border, answer, mean, std)
+        assert "not yet" in printed and hint in printed and "-2" not in printed
+
+
+QUARTERS = v2.RandomChoice([v2.RandomRotation((angle, angle)) for angle in (0, 90, 180, 270)])
+
+
+def trial(pipeline):
+    """Stands in for the notebook's: better on the camera's pictures with any pipeline, the gap 10 points narrower."""
+    return (0.9, 0.5) if isinstance(pipeline, v2.Identity) else (0.9, 0.6)
+
+
+@pytest.mark.parametrize("answer, gap, measure, hint", [
+    (QUARTERS, "narrower", trial, "right. More of the camera's pictures are recognised than without it, and the gap is "
+                                  "narrower, as you predicted"),
+    (QUARTERS, "wider", trial, "right. More of the camera's pictures are recognised than without it, and the gap is "
+                               "narrower, not wider"),
+    (QUARTERS, "same", lambda p: (0.9, 0.5) if isinstance(p, v2.Identity) else (0.99, 0.59), "the same, as you"),
+    (QUARTERS, ..., trial, "Commit yourself first"),
+    (QUARTERS, "smaller", trial, "Commit yourself first"),
+    (QUARTERS, torch.zeros(2), trial, "Commit yourself first"),
+    (v2.RandomHorizontalFlip(), "narrower", trial, "never came to lie at the bottom"),
+    (v2.RandomVerticalFlip(), "narrower", trial, "never came to lie at the left"),
+    (v2.RandomRotation((90, 90)), "narrower", trial, "never came to lie at the top"),
+    (v2.RandomRotation(180), "narrower", lambda p: (0.9, 0.5), "50.0 % of the camera's pictures"),
+    (v2.Compose([v2.ToDtype(torch.float32, scale=True), QUARTERS]), "narrower", trial, "torch.float32"),
+    (v2.Compose([v2.ToPILImage(), QUARTERS]), "narrower", trial, "Image"),
+    (v2.RandomCrop(64), "narrower", trial, "(3, 64, 64)"),
+    (v2.RandomCrop(128), "narrower", trial, "ValueError"),
+    (QUARTERS, "narrower", lambda p: 1 / 0, "ZeroDivisionError"),
+])
+def test_four_ways_up(capsys, answer, gap, measure, hint):
+    printed = verdict(capsys, checks.four_ways_up, answer, gap, measure)
+    assert hint in printed and ("right" in printed) == hint.startswith(("right", "the same"))
 
 
 def test_count_crops(capsys):

@@ -1,0 +1,200 @@
+"""The figures' style: colours and text that everybody can read, also from the back of a room or in a dark notebook."""
+import inspect
+import itertools
+from types import SimpleNamespace
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+
+from helpers import anatomy, backbones, plots
+from helpers.datasets import CLASSES, ImageSplit
+from helpers.training import Evaluation, History
+
+matplotlib.use("Agg")
+PALETTE = {name: getattr(plots, name) for name in ("BLUE", "ORANGE", "GREEN", "PINK", "SKY", "GREY")}
+SMALLEST_TEXT = 11  # points
+
+
+# --- small inputs, of the kind that the notebooks hand over ---
+
+def noise(*shape: int) -> torch.Tensor:
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def history(epochs: int = 4) -> History:
+    return History([{f"{part}_{what}": 0.2 + 0.15 * k for part in ("train", "val") for what in ("loss", "accuracy")}
+                    | {"seconds": 1.0, "memory": None, "lr": 0.1} for k in range(epochs)])
+
+
+IMAGE, LABELS = noise(3, 96, 96), torch.arange(20) % 10
+SPLIT = ImageSplit(noise(20, 3, 96, 96), LABELS, CLASSES)
+EVALUATION = Evaluation(1.0, 0.5, 3.0 * torch.eye(10)[(LABELS + (torch.arange(20) < 11)) % 10], LABELS)
+MAPS = torch.rand((8, 12, 12), generator=torch.Generator().manual_seed(0))
+TABLE = anatomy.layer_table(backbones.build("pocket_vgg", device="meta"), 96)
+BLOCKS = anatomy.last_of_blocks(TABLE, "Conv2d")
+SCORES = {method: [0.3 + 0.2 * k, 0.35 + 0.2 * k] for k, method in enumerate(plots.METHOD_COLOURS)}
+TWO = {"frozen": [history(), history()], "full": [history(), history()]}
+
+FIGURES = {
+    "images": lambda: plots.images(SPLIT.images[:8], CLASSES[:8], columns=8, alt="Eight images of eight classes."),
+    "class_examples": lambda: plots.class_examples(SPLIT, each=2),
+    "two_opinions": lambda: plots.two_opinions(SPLIT.pick(torch.arange(10)), (LABELS[:10], LABELS[1:11]),
+                                               ("from scratch", "pre-trained")),
+    "source_examples": lambda: plots.source_examples(noise(12, 3, 48, 48)),
+    "transfer_diagram": lambda: plots.transfer_diagram(91, 10),
+    "label_efficiency": lambda: plots.label_efficiency({m: {5: s, 50: s} for m, s in SCORES.items()}),
+    "near_and_far": lambda: plots.near_and_far({"near: pocket": SCORES, "far: digits": SCORES}),
+    "image_and_maps": lambda: plots.image_and_maps(IMAGE, MAPS, [f"channel {k}" for k in range(8)], "features.0"),
+    "parameters_and_work": lambda: plots.parameters_and_work(TABLE, "pocket_vgg, image of 96 x 96 pixels"),
+    "receptive_fields": lambda: plots.receptive_fields(IMAGE, BLOCKS, TABLE),
+    "blocks_beside": lambda: plots.blocks_beside({"one": TABLE, "other": [*TABLE, BLOCKS[0]]}),
+    "filters": lambda: plots.filters({"pre-trained": torch.rand(8, 3, 3, 3), "untrained": torch.rand(8, 3, 3, 3)}),
+    "maps_by_block": lambda: plots.maps_by_block(IMAGE, {"block 1\n12 x 12": MAPS, "block 2\n12 x 12": MAPS}),
+    "stretching": lambda: plots.stretching(torch.rand(3, 3), torch.rand(7, 7)),
+    "layer_view": lambda: plots.layer_view(IMAGE, BLOCKS[2], MAPS, list(range(8)), (6, 6)),
+    "learning_rate": lambda: plots.learning_rate([0.0, 0.001, 0.0005, 0.0], 2),
+    "training_curves": lambda: plots.training_curves(TWO),
+    "learning_rate_search": lambda: plots.learning_rate_search({m: {0.001: 0.4, 0.01: 0.6} for m in TWO}),
+    "confusion": lambda: plots.confusion(1 + np.diag(range(0, 50, 5)), CLASSES),
+    "mistakes": lambda: plots.mistakes(SPLIT, EVALUATION),
+    "draws": lambda: plots.draws(IMAGE, noise(12, 3, 96, 96), [True] + [False] * 11),
+    "value_histograms": lambda: plots.value_histograms({"after ToTensor": torch.rand(9, 3, 8, 8),
+                                                        "after Normalize": torch.randn(9, 3, 8, 8)}),
+    "crop_windows": lambda: plots.crop_windows(noise(3, 104, 104), [(0, 0), (2, 7), (8, 5)], 96),
+    "before_and_after": lambda: plots.before_and_after({"hue + 120°": ("red light", IMAGE, IMAGE),
+                                                        "upside down": ("car", IMAGE, IMAGE)}, "The same label?"),
+    "augmentation_curves": lambda: plots.augmentation_curves({m: [history(), history()] for m in ("without", "with")}),
+    "accuracy_gaps": lambda: plots.accuracy_gaps({m: ([0.8, 0.9], [0.6, 0.5]) for m in ("without", "with")}),
+}
+NO_FIGURES = {"show", "rendered", "ink", "picture", "comparison_table"}  # the tools, and a table
+
+
+@pytest.fixture(scope="module", params=FIGURES)
+def shown(request):
+    """The one figure that a plot function shows: its alt text, its size and pixels, and each text that is drawn."""
+    calls, written, write = [], [], Text.draw
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "show", lambda *call: calls.append(call))
+        FIGURES[request.param]()
+        (figure, alt), = calls
+        patch.setattr(Text, "draw", lambda text, renderer: (written.append(text), write(text, renderer)))
+        figure.canvas.draw()
+        written = [text for text in dict.fromkeys(written) if text.get_text().strip()]
+        boxes = [text.get_window_extent() for text in written]
+        patch.setattr(Text, "draw", lambda text, renderer: None)
+        figure.set_layout_engine("none")  # nothing moves when the texts are gone
+        figure.canvas.draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())[::-1] / 255  # from the bottom up, like the boxes
+    texts = [SimpleNamespace(string=text.get_text(), points=text.get_fontsize(), colour=text.get_color(),
+                             box=box.extents.round().astype(int)) for text, box in zip(written, boxes, strict=True)]
+    plt.close(figure)
+    return SimpleNamespace(alt=alt, pixels=pixels, texts=texts)
+
+
+# --- colours ---
+
+def linear(colour) -> np.ndarray:
+    channels = np.array(to_rgb(colour))
+    return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(one, other) -> float:
+    """WCAG 2.1: (lighter + 0.05) / (darker + 0.05), from 1 to 21."""
+    darker, lighter = sorted(linear(colour) @ (0.2126, 0.7152, 0.0722) for colour in (one, other))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+# Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB
+SIGHT = {
+    "all cones": np.eye(3),
+    "no red cones": [[0.1523, 1.0526, -0.2049], [0.1145, 0.7863, 0.0992], [-0.0039, -0.0481, 1.0520]],
+    "no green cones": [[0.3673, 0.8606, -0.2280], [0.2801, 0.6725, 0.0474], [-0.0118, 0.0429, 0.9689]],
+    "no blue cones": [[1.2555, -0.0767, -0.1788], [-0.0784, 0.9309, 0.1476], [0.0047, 0.6914, 0.3039]],
+}
+
+
+def seen(colour, sight: str) -> np.ndarray:
+    """CIE Lab of a colour as somebody with this sight sees it; a distance of about 2 is just noticeable."""
+    rgb = np.clip(np.array(SIGHT[sight]) @ linear(colour), 0, 1)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ rgb
+    x, y, z = (np.cbrt(v) if v > 216 / 24389 else (24389 / 27 * v + 16) / 116 for v in xyz / (0.9505, 1, 1.089))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def closest(colours: dict, sight: str) -> float:
+    return min(np.linalg.norm(seen(a, sight) - seen(b, sight)) for a, b in itertools.combinations(colours.values(), 2))
+
+
+def test_contrast_is_the_one_of_the_standard():
+    assert contrast("white", "black") == pytest.approx(21)
+    assert contrast("#777777", "white") == pytest.approx(4.48, abs=0.01)
+
+
+def test_colours_stand_out_from_the_background():
+    assert plt.rcParams["figure.facecolor"] == "white"
+    assert {name: contrast(colour, "white") for name, colour in PALETTE.items() if contrast(colour, "white") < 3} == {}
+    assert [colour for colour in plots.TEXT_COLOURS if contrast(colour, "white") < 4.5] == []
+
+
+def test_ink_can_be_read_on_any_colour():
+    grid = [np.array(rgb) / 8 for rgb in itertools.product(range(9), repeat=3)]
+    assert min(contrast(plots.ink(colour), colour) for colour in grid) >= 4.5
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_colours_can_be_told_apart(sight):
+    assert closest(plots.METHOD_COLOURS, sight) > 25
+    assert closest(plots.AUGMENT_COLOURS, sight) > 20
+    assert closest(PALETTE, sight) > 14
+
+
+# --- every figure ---
+
+def test_every_plot_function_is_looked_at():
+    own = {name for name, function in inspect.getmembers(plots, inspect.isfunction)
+           if function.__module__ == "helpers.plots" and not name.startswith("_")}
+    assert own - NO_FIGURES == set(FIGURES)
+
+
+def test_text_is_large_enough_and_on_the_canvas(shown):
+    assert [(text.string, text.points) for text in shown.texts if text.points < SMALLEST_TEXT] == []
+    height, width, _ = shown.pixels.shape
+    inside = [(text.box[:2] >= -1).all() and (text.box[2:] <= (width + 1, height + 1)).all() for text in shown.texts]
+    assert [(text.string, *text.box) for text, whole in zip(shown.texts, inside, strict=True) if not whole] == []
+
+
+def test_text_stands_out_from_what_is_behind_it(shown):
+    for text in shown.texts:
+        left, bottom, right, top = text.box.clip(0)
+        behind = np.median(shown.pixels[bottom:top, left:right, :3].reshape(-1, 3), axis=0)
+        assert contrast(text.colour, behind) >= 4.5, f"{text.string!r} in {text.colour} on {behind}"
+
+
+def test_every_figure_has_an_alt_text(shown):
+    assert len(shown.alt.split()) >= 5
+
+
+def test_the_background_is_opaque_and_light(shown):
+    assert (shown.pixels[..., 3] == 1).all() and (shown.pixels[[0, 0, -1, -1], [0, -1, 0, -1]] == 1).all()
+
+
+def test_images_need_no_title_for_an_alt_text(monkeypatch):
+    alts = []
+    monkeypatch.setattr(plots, "show", lambda figure, alt: alts.append(alt))
+    plots.images(SPLIT.images[:2], columns=2)
+    assert alts[0].strip()
+
+
+def test_tables_have_headers(monkeypatch):
+    shown = []
+    monkeypatch.setattr(plots, "display", lambda table: shown.append(table.data))
+    by_method = lambda value: dict.fromkeys(TWO, value)
+    plots.comparison_table(by_method([EVALUATION]), by_method([(None, history())]), by_method(10),
+                           by_method({"weights": 1}), by_method(None), by_method(0.1))
+    header, line, *rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in shown[0].splitlines()]
+    assert all(header) and len(rows) > 3 and all(all(row) and len(row) == len(header) for row in rows)
