@@ -682,7 +682,8 @@ def live_curves(runs: dict, epochs: int) -> None:
     axes[1].set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 102), xlim=(0.5, epochs + 0.5))
     for axis in axes:
         axis.xaxis.get_major_locator().set_params(integer=True)
-    figure.legend(loc="upper center", ncols=3)
+    if runs:
+        figure.legend(loc="upper center", ncols=3)
     axes[1].text(
         0.98, 0.03, "dashed: training\nsolid: validation", transform=axes[1].transAxes, ha="right", fontsize=11
     )

@@ -95,7 +95,7 @@ class LiveTraining(ipywidgets.VBox):
         if LiveTraining.running:
             LiveTraining.running.stop()
         self.train, self.epochs, self.earlier = train, epochs, earlier
-        self.model, self.history, self.thread = None, None, None
+        self.model, self.history, self.thread, self.busy = None, None, None, False
         self.own: dict[str, training.History] = {}  # the last runs of this panel
         self.stopping = threading.Event()
         self.depth = ipywidgets.IntSlider(1, 1, depths, description="depth")
@@ -114,11 +114,12 @@ class LiveTraining(ipywidgets.VBox):
 
     def start(self, _=None) -> None:
         """Begin a run in the background, unless this panel has one under way."""
-        if self.thread and self.thread.is_alive():
+        if self.busy:
             return
         before, LiveTraining.running = LiveTraining.running, self
         if before:
             before.stop()
+        self.busy = True
         self.stopping.clear()
         self.start_button.disabled, self.stop_button.disabled = True, False
         self.say("Starting ...")
@@ -129,7 +130,7 @@ class LiveTraining(ipywidgets.VBox):
 
     def stop(self, _=None) -> None:
         """Ask the run under way to end after its present epoch."""
-        if self.thread and self.thread.is_alive():
+        if self.busy:
             self.stopping.set()
             self.say("Stopping at the end of this epoch ...")
 
@@ -153,13 +154,13 @@ class LiveTraining(ipywidgets.VBox):
             self.own = dict(list(self.own.items())[-2:])
             self.model, self.history = self.train(depth, rate, on_epoch), seen
             end = "Stopped" if len(seen.epochs) < self.epochs else "Done"
-            self.say(f"{end} after epoch {len(seen.epochs)} of {self.epochs}, {label}. Kept: the weights of epoch "
+            words = (f"{end} after epoch {len(seen.epochs)} of {self.epochs}, {label}. Kept: the weights of epoch "
                      f"{seen.best_epoch + 1}, the best, with {100 * seen.best_accuracy:.1f} % on validation images.")
         except Exception as error:  # whatever it is: a thread has no cell that would show it
-            self.say(f"Training broke off, and nothing of this run was kept ({label}): {error or 'no reason given'} "
+            words = (f"Training broke off, and nothing of this run was kept ({label}): {error or 'no reason given'} "
                      f"({type(error).__name__})")
-        finally:
-            self.start_button.disabled, self.stop_button.disabled = False, True
+        self.busy, self.start_button.disabled, self.stop_button.disabled = False, False, True
+        self.say(words)
 
     def say(self, words: str) -> None:
         self.status.value = paragraph(words)
