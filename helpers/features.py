@@ -33,18 +33,23 @@ def pooled_features(model: VGG, inputs: Tensor) -> Tensor:
 
 
 def extract(model: nn.Module, split: ImageSplit, preprocess: Preprocess, compute=hidden_features,
-            batch_size: int = 250) -> TensorDataset:
+            batch_size: int = 250, views: int = 1, seed: int = 0) -> TensorDataset:
     """One pass over `split` in evaluation mode: a `TensorDataset` of features (n, d) float32 and labels (n,).
 
-    `compute(model, inputs)` gives a batch's features. The model is left in the mode it was in.
+    `compute(model, inputs)` gives a batch's features. The model is left in the mode it was in. With `views` above 1,
+    it is that many passes, each over newly augmented images, drawn from `seed`: features (views * n, d).
     """
-    features, _ = in_batches(model, split, preprocess, compute, batch_size)
-    return TensorDataset(features, split.labels.to(features.device))
+    if views < 1:
+        raise ValueError(f"At least one view of each image is needed, not {views}.")
+    generator = torch.Generator().manual_seed(seed)
+    prepare = preprocess if views == 1 else (lambda images: preprocess.augment(images, generator))
+    features = torch.cat([in_batches(model, split, prepare, compute, batch_size)[0] for _ in range(views)])
+    return TensorDataset(features, split.labels.repeat(views).to(features.device))
 
 
 @torch.no_grad()
-def in_batches(model: nn.Module, split, preprocess: Preprocess | None, compute: Callable[[nn.Module, Tensor], Tensor],
-               batch_size: int) -> tuple[Tensor, int]:
+def in_batches(model: nn.Module, split, preprocess: Callable[[Tensor], Tensor] | None,
+               compute: Callable[[nn.Module, Tensor], Tensor], batch_size: int) -> tuple[Tensor, int]:
     """`compute(model, inputs)` for all inputs of `split`, float32, in evaluation mode, which is put back afterwards.
 
     The second value is the batch size: the one asked for, or the smaller one that fits into the GPU's memory.

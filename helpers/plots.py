@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+from contextvars import ContextVar
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -48,19 +49,23 @@ plt.rcParams.update(
 
 def show(figure: Figure, alt: str) -> None:
     """Display a figure as PNG with `alt` as its alternative text, and forget it."""
-    if _collected is None:
+    collected = _collected.get()
+    if collected is None:
         display(figure, metadata={"image/png": {"alt": alt}})
     else:
         png = io.BytesIO()
-        # for a panel, which must answer at once: little compression costs a few kilobytes and saves 30 milliseconds
-        figure.savefig(png, format="png", bbox_inches="tight", pil_kwargs={"compress_level": 1})
+        # A figure that was laid out by hand needs no trimming, for which it would be drawn twice. A panel must answer at
+        # once: little compression costs a few kilobytes and saves 30 milliseconds.
+        trim = "tight" if figure.get_layout_engine() else None
+        figure.savefig(png, format="png", bbox_inches=trim, pil_kwargs={"compress_level": 1})
         code = base64.b64encode(png.getvalue()).decode()
         style = "max-width: 100%; height: auto"  # else a narrow window would cut it off
-        _collected.append(f'<img alt="{html.escape(alt)}" style="{style}" src="data:image/png;base64,{code}">')
+        collected.append(f'<img alt="{html.escape(alt)}" style="{style}" src="data:image/png;base64,{code}">')
     plt.close(figure)
 
 
-_collected: list[str] | None = None  # where `rendered` gathers figures; None: they are displayed
+# Where `rendered` gathers figures; None: they are displayed. A thread has its own: a panel may draw while a cell runs.
+_collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
 
 
 def rendered(plot, *arguments) -> str:
@@ -69,13 +74,12 @@ def rendered(plot, *arguments) -> str:
     An `ipywidgets.Output` would do with less, but not without a browser: nbclient, which `jupyter execute` uses, sends
     what it captures back on the channel on which it awaits the end of the cell, and may then miss it and wait for ever.
     """
-    global _collected
-    _collected = []
+    token = _collected.set([])
     try:
         plot(*arguments)
-        return "".join(_collected)
+        return "".join(_collected.get())
     finally:
-        _collected = None
+        _collected.reset(token)
 
 
 def ink(colour) -> str:
@@ -595,29 +599,110 @@ def confusion(counts, classes) -> None:
     show(figure, f"Confusion matrix of {len(classes)} classes; {right:.0f} percent of the images lie on the diagonal.")
 
 
-def mistakes(split, evaluation, true: str | None = None, answer: str | None = None, count: int = 10) -> None:
-    """The `count` wrong answers given with most confidence, optionally for one true class and one answer only."""
-    confidence, guess = evaluation.logits.softmax(1).max(1)
-    chosen = guess != evaluation.labels
-    if true is not None:
-        chosen &= evaluation.labels == split.classes.index(true)
-    if answer is not None:
-        chosen &= guess == split.classes.index(answer)
-    order = [k for k in confidence.argsort(descending=True).tolist() if chosen[k]][:count]
-    if not order:
-        return
-    columns = 5
-    rows = -(-len(order) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(9.5, 2.35 * rows), squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, k in zip(axes.flat, order, strict=False):
-        picture(axis, split.images[k])
-        axis.set_title(
-            f"{split.classes[guess[k]]}, {100 * confidence[k]:.0f} %\n(is a {split.classes[evaluation.labels[k]]})",
-            fontsize=11,
-        )
-    show(figure, f"{len(order)} test images that the network got wrong, with its answer, its confidence and the truth.")
+def mistakes(split, evaluation, chosen, maps) -> None:
+    """Images that were answered wrong, each beside its heat map, four pairs in a row, with the answer and the truth.
+
+    `chosen`: their numbers in `split`; `maps`: a map (H, W) from 0 to 1 for each of them.
+    """
+    columns, gap, title = 4, 0.12, 0.42  # in widths of an image
+    rows = -(-len(chosen) // columns)
+    height, width = split.images.shape[2:]
+    step = (int((2 + gap) * width), int((1 + title) * height))
+    page = np.full((rows * step[1], columns * step[0] - int(gap * width), 3), 255, np.uint8)
+    figure = Figure(figsize=(9.6, 9.6 * page.shape[0] / page.shape[1]), layout="none")
+    axis = figure.add_axes((0, 0, 1, 1))
+    confidences, answers = evaluation.confidences, evaluation.predictions
+    for place, (k, one) in enumerate(zip(chosen, maps, strict=True)):
+        left, top = place % columns * step[0], place // columns * step[1] + int(title * height)
+        image = np.asarray(split.images[k]).transpose(1, 2, 0)
+        heat = 255 * plt.get_cmap("magma")(np.asarray(one))[..., :3]
+        page[top : top + height, left : left + width] = image
+        page[top : top + height, left + width : left + 2 * width] = 0.35 * image.mean(2, keepdims=True) + 0.65 * heat
+        truth = split.classes[evaluation.labels[k]]
+        words = f"{split.classes[answers[k]]}, {100 * confidences[k]:.0f} %\n(is a {truth})"
+        axis.text(left + width, top - 4, words, ha="center", va="bottom", fontsize=12, linespacing=1.1)
+    axis.imshow(page)
+    axis.set_axis_off()
+    pairs = ", ".join(f"{split.classes[evaluation.labels[k]]} taken for {split.classes[answers[k]]}" for k in chosen)
+    show(figure, f"{len(chosen)} test images that the network got wrong, each beside its heat map: {pairs}.")
+
+
+PART_COLOURS = {"weights": GREY, "gradients": SKY, "optimiser": GREEN, "activations": PINK}
+
+
+def freeze_depth(layers, memory: dict, depth: int) -> None:
+    """The layers that have weights, the last `depth` of them trainable, above the memory of a step for every depth.
+
+    `layers`: rows of a layer table, first layer first; `memory[d]`: bytes by part for the depth d. The bar under a
+    layer is what training costs if it and all layers behind it learn.
+    """
+    figure = Figure(figsize=(9.5, 4.9), layout="none")
+    drawing, bars = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.25])
+    figure.subplots_adjust(0.085, 0.19, 0.995, 0.93, hspace=0.2)
+    first = len(layers) - depth  # the first one that learns
+    for x, layer in enumerate(layers):
+        side = layer.shape[1] if len(layer.shape) == 3 else 8
+        tall, wide = 0.16 + 0.84 * side / layers[0].shape[1], 0.62 if len(layer.shape) == 3 else 0.3
+        box = plt.Rectangle((x - wide / 2, -tall / 2), wide, tall, linewidth=2)
+        box.set(facecolor=ORANGE if x >= first else "#e4e4e4", edgecolor=ORANGE if x >= first else GREY)
+        drawing.add_patch(box)
+    for x, words, colour in (((first - 1) / 2, "frozen", GREY), ((first + len(layers) - 1) / 2, "learn", ORANGE)):
+        if colour == ORANGE or first:
+            drawing.text(x, 0.58, words, ha="center", va="bottom", weight="bold", color=colour, fontsize=13)
+    drawing.set(ylim=(-0.55, 0.62))
+    drawing.set_axis_off()
+    places, bottom = np.arange(len(layers))[::-1], np.zeros(len(layers))
+    for part, colour in PART_COLOURS.items():
+        sizes = np.array([memory[d][part] for d in range(1, len(layers) + 1)]) / 1e6
+        for bar in bars.bar(places, sizes, bottom=bottom, width=0.62, color=colour, label=part, alpha=0.3):
+            if round(bar.get_x() + 0.31) == first:
+                bar.set_alpha(1)
+        bottom += sizes
+    bars.text(first, bottom[depth - 1] + 0.02 * bottom.max(), f"{bottom[depth - 1]:.1f}", ha="center", weight="bold")
+    bars.set(ylabel="memory of a step (MB)", xlim=(-0.6, len(layers) - 0.4), ylim=(0, 1.15 * bottom.max()))
+    bars.set_xticks(range(len(layers)), [layer.name for layer in layers], rotation=40, ha="right", fontsize=11)
+    bars.grid(axis="x", visible=False)
+    legend = bars.legend(loc="lower right", bbox_to_anchor=(1, 0.99), ncols=4, handlelength=1.2, columnspacing=1.2)
+    for handle in legend.legend_handles:
+        handle.set_alpha(1)
+    learn = f"the last {depth} of {len(layers)} layers" if depth < len(layers) else f"all {depth} layers"
+    show(figure, f"Drawing of the network, {learn} marked as trainable; below, the memory of a training step by depth: "
+         + ", ".join(f"{d}: {sum(parts.values()) / 1e6:.1f} MB" for d, parts in memory.items()) + ".")
+
+
+RUN_COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY)
+
+
+def live_curves(runs: dict, epochs: int) -> None:
+    """Loss (left) and accuracy (right) by epoch, training dashed, validation solid; the best epoch of each is ringed.
+
+    `runs[label]`: the `History` of a run, which may still be going on. Draws without pyplot, so any thread may call it.
+    """
+    figure = Figure(figsize=(9.5, 4.3), layout="none")
+    axes = figure.subplots(1, 2)
+    figure.subplots_adjust(0.07, 0.12, 0.99, 0.82, wspace=0.2)
+    for (label, history), colour in zip(runs.items(), RUN_COLOURS, strict=False):
+        done = np.arange(1, len(history.epochs) + 1)
+        for axis, quantity, scale in zip(axes, ("loss", "accuracy"), (1, 100), strict=True):
+            for part, style in (("train", "--"), ("val", "-")):
+                values = scale * np.array(history.column(f"{part}_{quantity}"))
+                axis.plot(done, values, style, color=colour, label=label if (axis, part) == (axes[0], "val") else None)
+            best = history.best_epoch
+            axis.plot(done[best], values[best], "o", markersize=12, fillstyle="none", color=colour)
+    axes[0].set(xlabel="epoch", ylabel="loss (cross-entropy)", ylim=(0, None), xlim=(0.5, epochs + 0.5))
+    axes[1].set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 102), xlim=(0.5, epochs + 0.5))
+    for axis in axes:
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    if runs:
+        figure.legend(loc="upper center", ncols=3)
+    axes[1].text(
+        0.98, 0.03, "dashed: training\nsolid: validation", transform=axes[1].transAxes, ha="right", fontsize=11
+    )
+    scores = "; ".join(
+        f"{label}: {len(history.epochs)} epochs, best {100 * history.best_accuracy:.1f} %"
+        for label, history in runs.items()
+    )
+    show(figure, f"Training and validation loss and accuracy by epoch. Validation accuracy: {scores}.")
 
 
 # --- notebook 03 ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 import functools
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,6 +73,24 @@ class Evaluation:
         """Counts of shape (classes, classes): row = true class, column = predicted class."""
         classes = self.logits.shape[1]
         return torch.bincount(self.labels * classes + self.predictions, minlength=classes**2).view(classes, classes)
+
+    @property
+    def confidences(self) -> Tensor:
+        """The probability (0 to 1) that the network gave to each of its answers, shape (n,)."""
+        return self.logits.softmax(1).amax(1)
+
+    def mistakes(self, true: int | None = None, answer: int | None = None, most_certain: bool = True) -> list[int]:
+        """Which images were answered wrong, by number: the most certain answers first, or the least certain.
+
+        `true` and `answer` keep only those of one true class, and those taken for one class.
+        """
+        wrong = self.predictions != self.labels
+        if true is not None:
+            wrong &= self.labels == true
+        if answer is not None:
+            wrong &= self.predictions == answer
+        order = self.confidences.argsort(descending=most_certain, stable=True)
+        return order[wrong[order]].tolist()
 
 
 def layers_in_order(model: nn.Module) -> list[nn.Module]:
@@ -163,7 +182,7 @@ def optimiser_step(optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScale
 def fit(model: nn.Module, train, val, *, lr: float = 1e-3, groups: list[dict] | None = None, epochs: int = 20,
         batch_size: int = 32, preprocess: Preprocess | None = None, augment: bool = True, weight_decay: float = 0.01,
         label_smoothing: float = 0.0, patience: int | None = None, seed: int = 0, bar: str | None = None,
-        checkpoint: str | Path | None = None) -> History:
+        checkpoint: str | Path | None = None, on_epoch: Callable[[History], bool | None] | None = None) -> History:
     """Train whatever has `requires_grad`, and leave the model with the weights of its best epoch.
 
     Optimiser: AdamW. Schedule: one cycle, the learning rate rises over the first tenth of the steps and falls along a
@@ -187,6 +206,8 @@ def fit(model: nn.Module, train, val, *, lr: float = 1e-3, groups: list[dict] | 
             lost connection: `from google.colab import drive; drive.mount("/content/drive")`, and then
             `checkpoint="/content/drive/MyDrive/full.pt"`. The file takes four times the size of the weights that
             learn (2.2 GB for all of VGG-16), and the one before it is kept as well. To start afresh, delete both.
+        on_epoch: called after every epoch with the history so far; if it returns True, training ends there, with the
+            weights of the best epoch so far. (With a checkpoint, the same call later goes on from there.)
 
     Returns:
         The `History`, one entry for each epoch that was run.
@@ -266,6 +287,8 @@ def fit(model: nn.Module, train, val, *, lr: float = 1e-3, groups: list[dict] | 
                 except OSError as error:
                     print_once(f"The checkpoint {checkpoint} can't be written ({error}); training goes on without it.")
             progress.step(f"validation accuracy {100 * result.accuracy:.1f} %")
+            if on_epoch and on_epoch(history):
+                break
     model.load_state_dict(best, strict=False)  # not strict: frozen weights are not in it, they are as they were
     return history
 
@@ -273,16 +296,17 @@ def fit(model: nn.Module, train, val, *, lr: float = 1e-3, groups: list[dict] | 
 def memory_of_step(model: nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, int]:
     """Bytes that one training step with AdamW must hold, counted on the tensors themselves, on any device.
 
+    That includes `meta`, whose tensors have a size and no contents: there, even VGG-16 takes a few milliseconds.
     "weights"; "gradients" and "optimiser" (two running averages), for trainable parameters only; "activations", what
     autograd keeps of the forward pass for the backward pass. The model's weights and gradients are left as they are.
     """
-    kept: dict[int, int] = {}
-    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept: dict[int, int] = {}  # by storage, since several tensors may share one; a meta tensor has no other address
+    weights = {p.untyped_storage()._cdata for p in model.parameters()}
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            kept[storage.data_ptr()] = storage.nbytes()
+        if storage._cdata not in weights:
+            kept[storage._cdata] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):

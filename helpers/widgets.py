@@ -3,10 +3,11 @@ from __future__ import annotations
 
 import functools
 import html
+import threading
 
 import ipywidgets
 
-from helpers import anatomy, plots
+from helpers import anatomy, plots, training
 
 
 def panel(controls: dict, draw) -> ipywidgets.VBox:
@@ -21,6 +22,11 @@ def panel(controls: dict, draw) -> ipywidgets.VBox:
     redraw()
     row = ipywidgets.HBox(list(controls.values()), layout={"flex_flow": "row wrap"})
     return ipywidgets.VBox([row, figure])
+
+
+def paragraph(words: str) -> str:
+    """A sentence as HTML, large enough to be read from the back of a room."""
+    return f"<p style='font-size: 15px; line-height: 1.4'>{html.escape(words)}</p>"
 
 
 # --- notebook 02 ---
@@ -78,14 +84,149 @@ def _layer_facts(layer: anatomy.Layer, total: dict, channels: list, unit: tuple,
 
 # --- notebook 04 ---
 
-def mistakes_browser(split, evaluation) -> ipywidgets.VBox:
-    """Two menus, true class and answer, above the most confident mistakes of that kind."""
-    options = [("any", None), *((name, name) for name in split.classes)]
-    menus = {"true": ipywidgets.Dropdown(options=options, description="true class"),
-             "answer": ipywidgets.Dropdown(options=options, description="answer")}
+def freeze_depth(layers, memory: dict, trained: dict, images: int, depth: int) -> ipywidgets.VBox:
+    """A slider for how many layers learn, counted from the top, above `plots.freeze_depth` and a sentence.
 
-    def draw(true: str | None, answer: str | None) -> str:
-        return plots.rendered(plots.mistakes, split, evaluation, true, answer) or "There is no such mistake."
+    `memory[d]` (bytes by part) and `trained[d]` (parameters) hold the answer for every depth d; nothing is computed.
+    `images` is the number that one training step takes, `depth` where the slider starts.
+    """
+    slider = ipywidgets.IntSlider(depth, 1, len(layers), description="depth", layout={"width": "500px"})
+
+    def draw(depth: int) -> str:
+        which = {1: "only the head learns", len(layers): "everything learns"}.get(
+            depth, f"{layers[-depth].name} and all layers above it learn")
+        parts = ", ".join(f"{part} {size / 1e6:.1f}" for part, size in memory[depth].items())
+        words = (f"Depth {depth} of {len(layers)}: {which}, {trained[depth]:,} of {trained[len(layers)]:,} parameters "
+                 f"({100 * trained[depth] / trained[len(layers)]:.1f} %). A training step with {images} images holds "
+                 f"about {sum(memory[depth].values()) / 1e6:.1f} MB ({parts}).")
+        return plots.rendered(plots.freeze_depth, layers, memory, depth) + paragraph(words)
+
+    return panel({"depth": slider}, draw)
+
+
+class LiveTraining(ipywidgets.VBox):
+    """Train at a click, watch the curves grow, and stop when you have seen enough.
+
+    `model` and `history` hold the network that the last run left, and what happened; None before the first run.
+    Training runs in a thread of its own, so that the notebook goes on answering; "interrupt the kernel" therefore does
+    not end it, Stop does. One run at a time: a panel's Start, or a new panel, as after running the cell again, ends the
+    run of another panel.
+
+    Args:
+        train: `train(depth, lr, on_epoch)` trains a new network with `training.fit`, hands `on_epoch` on to it, and
+            returns the network.
+        depths, rates: how many of the upper layers may learn, at most; the learning rates to choose from.
+        epochs: how many epochs a run has if nobody stops it.
+        earlier: histories to compare with, by label.
+    """
+
+    running: LiveTraining | None = None
+
+    def __init__(self, train, depths: int, rates, rate: float, epochs: int, earlier: dict):
+        if LiveTraining.running:
+            LiveTraining.running.stop()
+        self.train, self.epochs, self.earlier = train, epochs, earlier
+        self.model, self.history, self.thread, self.busy = None, None, None, False
+        self.own: dict[str, training.History] = {}  # the last runs of this panel
+        self.stopping = threading.Event()
+        self.depth = ipywidgets.IntSlider(1, 1, depths, description="depth")
+        self.rate = ipywidgets.SelectionSlider(options=[(f"{rate:g}", rate) for rate in rates], value=rate,
+                                               description="learning rate", style={"description_width": "initial"})
+        self.start_button = ipywidgets.Button(description="Start", button_style="primary", icon="play")
+        self.stop_button = ipywidgets.Button(description="Stop", button_style="warning", icon="stop", disabled=True)
+        self.start_button.on_click(self.start)
+        self.stop_button.on_click(self.stop)
+        self.status, self.figure = ipywidgets.HTML(), ipywidgets.HTML()
+        self.say("Nothing has been trained here yet. Choose a depth and a learning rate, then press Start.")
+        self.draw()
+        controls = ipywidgets.HBox([self.depth, self.rate, self.start_button, self.stop_button],
+                                   layout={"flex_flow": "row wrap"})
+        super().__init__([controls, self.status, self.figure])
+
+    def start(self, _=None) -> None:
+        """Begin a run in the background, unless this panel has one under way."""
+        if self.busy:
+            return
+        before, LiveTraining.running = LiveTraining.running, self
+        if before:
+            before.stop()
+        self.busy = True
+        self.stopping.clear()
+        self.start_button.disabled, self.stop_button.disabled = True, False
+        self.say("Starting ...")
+        waits_for = before.thread if before and before is not self else None
+        settings = (self.depth.value, self.rate.value, waits_for)
+        self.thread = threading.Thread(target=self.run, args=settings, daemon=True)  # daemon: ends with the kernel
+        self.thread.start()
+
+    def stop(self, _=None) -> None:
+        """Ask the run under way to end after its present epoch."""
+        if self.busy:
+            self.stopping.set()
+            self.say("Stopping at the end of this epoch ...")
+
+    def run(self, depth: int, rate: float, waits_for: threading.Thread | None) -> None:
+        """The thread: train, report every epoch, and say in the end what was kept or what went wrong."""
+        label, seen = f"depth {depth}, rate {rate:g}", None
+
+        def on_epoch(history: training.History) -> bool:
+            nonlocal seen
+            seen = self.own[label] = history
+            if not self.stopping.is_set():
+                self.say(f"Epoch {len(history.epochs)} of {self.epochs}, {label}: validation accuracy "
+                         f"{100 * history.epochs[-1]['val_accuracy']:.1f} %, best {100 * history.best_accuracy:.1f} %.")
+            self.draw()
+            return self.stopping.is_set()
+
+        try:
+            if waits_for:
+                waits_for.join()
+            self.own.pop(label, None)  # so that it becomes the last one
+            self.own = dict(list(self.own.items())[-2:])
+            self.model, self.history = self.train(depth, rate, on_epoch), seen
+            end = "Stopped" if len(seen.epochs) < self.epochs else "Done"
+            words = (f"{end} after epoch {len(seen.epochs)} of {self.epochs}, {label}. Kept: the weights of epoch "
+                     f"{seen.best_epoch + 1}, the best, with {100 * seen.best_accuracy:.1f} % on validation images.")
+        except Exception as error:  # whatever it is: a thread has no cell that would show it
+            words = (f"Training broke off, and nothing of this run was kept ({label}): {error or 'no reason given'} "
+                     f"({type(error).__name__})")
+        self.busy, self.start_button.disabled, self.stop_button.disabled = False, False, True
+        self.say(words)
+
+    def say(self, words: str) -> None:
+        self.status.value = paragraph(words)
+
+    def draw(self) -> None:
+        self.figure.value = plots.rendered(plots.live_curves, self.earlier | self.own, self.epochs)
+
+
+def mistakes_browser(split, evaluation, explain, count: int = 8) -> ipywidgets.VBox:
+    """Menus for order, true class, answer and heat map, above `count` mistakes of that kind and a sentence.
+
+    `explain(images, classes)` returns a heat map (H, W) from 0 to 1 for each image: where it speaks for that class.
+    """
+    classes = [("any", None), *((name, k) for k, name in enumerate(split.classes))]
+    wide = {"style": {"description_width": "75px"}, "layout": {"width": "290px"}}
+    menus = {
+        "most_certain": ipywidgets.Dropdown(options=[("most certain first", True), ("least certain first", False)],
+                                            description="order", **wide),
+        "true": ipywidgets.Dropdown(options=classes, description="true class", **wide),
+        "answer": ipywidgets.Dropdown(options=classes, description="answer", **wide),
+        "speaks_for": ipywidgets.Dropdown(options=["the answer", "the true class"], description="heat map", **wide)}
+
+    def draw(most_certain: bool, true: int | None, answer: int | None, speaks_for: str) -> str:
+        found = evaluation.mistakes(true, answer, most_certain)
+        shown = found[:count]
+        kind = f"{'any class' if true is None else split.classes[true]} taken for " \
+               f"{'any other' if answer is None else split.classes[answer]}"
+        if not found:
+            return paragraph(f"There is no such mistake: {kind}.")
+        targets = evaluation.predictions if speaks_for == "the answer" else evaluation.labels
+        sure = 100 * evaluation.confidences[shown]
+        words = (f"{len(found)} mistakes ({kind}). Shown: the {len(shown)} {'most' if most_certain else 'least'} "
+                 f"certain ones, {sure[0]:.0f} to {sure[-1]:.0f} %, and what speaks for {speaks_for}.")
+        maps = explain(split.images[shown], targets[shown])
+        return paragraph(words) + plots.rendered(plots.mistakes, split, evaluation, shown, maps)
 
     return panel(menus, draw)
 

@@ -14,7 +14,7 @@ HELPERS = ROOT / "helpers"
 
 # A helper imports only what stands before it. Figures, panels and checks come last: they are for notebooks alone.
 ORDER = ("install", "publish", "progress", "downloads", "stl10", "datasets", "backbones", "lab", "augment", "features",
-         "checkpoints", "training", "anatomy", "plots", "widgets", "checks")
+         "checkpoints", "training", "anatomy", "attribution", "plots", "widgets", "checks")
 
 
 def requirements() -> list[str]:

@@ -71,6 +71,42 @@ def test_patience_ends_training(points):
     assert len(history.epochs) == history.best_epoch + 1 + 3 < 30
 
 
+def test_on_epoch_sees_every_epoch_and_may_end_training(points):
+    seen = []
+    plain = fit(linear(), *points, lr=0.05, epochs=5)
+    watched = fit(linear(), *points, lr=0.05, epochs=5, on_epoch=lambda history: seen.append(len(history.epochs)))
+    assert seen == [1, 2, 3, 4, 5] and watched.column("train_loss") == plain.column("train_loss")
+    ended = fit(linear(), *points, lr=0.05, epochs=5, on_epoch=lambda history: len(history.epochs) == 2)
+    assert ended.column("train_loss") == plain.column("train_loss")[:2]  # nothing else has changed
+
+
+def test_training_that_was_ended_keeps_the_best_epoch(points):
+    train, val = points
+    opposite = TensorDataset(train.tensors[0], 1 - train.tensors[1])
+    model = linear()
+    fit(model, train, val, lr=0.05, epochs=5)  # it starts out right, and the wrong labels make it worse every epoch
+    history = fit(model, opposite, val, lr=0.02, epochs=9, on_epoch=lambda history: history.waited == 4)
+    assert len(history.epochs) == history.best_epoch + 5 < 9
+    assert evaluate(model, val).accuracy == history.best_accuracy > history.column("val_accuracy")[-1]
+
+
+def test_on_epoch_and_patience_end_training_whichever_comes_first(points):
+    settings = {"lr": 0.05, "epochs": 30, "patience": 3}
+    patient = len(fit(linear(), *points, **settings).epochs)
+    assert len(fit(linear(), *points, **settings, on_epoch=lambda history: False).epochs) == patient
+    assert len(fit(linear(), *points, **settings, on_epoch=lambda history: len(history.epochs) == 2).epochs) == 2
+
+
+def test_training_that_was_ended_goes_on_from_its_checkpoint(points, tmp_path, capsys):
+    settings = {"lr": 0.05, "epochs": 6, "checkpoint": tmp_path / "run.pt"}
+    whole, resumed, seen = linear(), linear(), []
+    expected = fit(whole, *points, **settings | {"checkpoint": None})
+    fit(resumed, *points, **settings, on_epoch=lambda history: len(history.epochs) == 2)
+    history = fit(resumed, *points, **settings, on_epoch=lambda history: seen.append(len(history.epochs)))
+    assert seen == [3, 4, 5, 6] and "resumed after epoch 2 of 6" in capsys.readouterr().out
+    assert history.column("train_loss") == expected.column("train_loss") and same(whole, resumed)
+
+
 def test_the_seed_decides_every_bit(slim, tiny):
     train, val = tiny(12), tiny(6, seed=1)
     runs = []
@@ -282,6 +318,22 @@ def test_cached_features_equal_a_forward_pass(slim, tiny, name):
     assert torch.equal(cached.tensors[1], split.labels) and not cached.tensors[0].requires_grad
 
 
+def test_views_are_augmented_copies_and_one_view_is_the_plain_image(slim, tiny):
+    model, split = slim("pocket_vgg"), tiny(4)
+    plain, one = (features.extract(model, split, PLAIN, **more).tensors for more in ({}, {"views": 1, "seed": 5}))
+    assert torch.equal(plain[0], one[0]) and torch.equal(plain[1], one[1])
+    three, again, other = (features.extract(model, split, PLAIN, views=3, seed=seed).tensors for seed in (0, 0, 1))
+    assert three[0].shape == (36, plain[0].shape[1]) and torch.equal(three[1], split.labels.repeat(3))
+    assert torch.equal(three[0], again[0]) and not torch.equal(three[0], other[0])
+    first, second, third = three[0].split(12)
+    assert not torch.equal(first, second) and not torch.equal(second, third) and not torch.equal(first, plain[0])
+    still = Preprocess(PLAIN.mean, PLAIN.std, padding=0, flip=0)  # changes nothing
+    copies = features.extract(model, split, still, views=2).tensors[0]
+    assert torch.equal(copies, features.extract(model, split, still).tensors[0].repeat(2, 1))
+    with pytest.raises(ValueError, match="At least one view of each image is needed, not 0"):
+        features.extract(model, split, PLAIN, views=0)
+
+
 def test_pooled_features_are_means_then_maxima(slim, tiny):
     model, split = slim("pocket_vgg"), tiny(2)
     pooled, _ = features.extract(model, split, PLAIN, compute=features.pooled_features).tensors
@@ -300,6 +352,19 @@ def test_a_head_on_cached_features_learns_what_it_learns_in_the_network(slim, ti
     alone = fit(head, *(features.extract(model, split, PLAIN) for split in (train, val)), **settings)
     assert torch.allclose(head.weight, backbones.head(model).weight, rtol=1e-4, atol=1e-5)
     assert alone.column("train_loss") == pytest.approx(whole.column("train_loss"), rel=1e-4)
+
+
+# --- memory ------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_the_memory_of_a_step_is_the_same_on_the_meta_device(slim, frozen):
+    model = slim("pocket_vgg")
+    if frozen:
+        backbones.unfreeze(backbones.head(backbones.freeze(model)))
+    inputs, labels = torch.randn(4, 3, 96, 96), torch.tensor([0, 1, 2, 0])
+    real = training.memory_of_step(training_mode(model), inputs, labels)
+    assert training.memory_of_step(model.to("meta"), inputs.to("meta"), labels.to("meta")) == real
+    assert real["weights"] > 0 and (real["gradients"] < 1e-2 * real["weights"]) == frozen
 
 
 # --- evaluate ----------------------------------------------------------------------------------------------------

@@ -1,20 +1,327 @@
-"""Notebook 04's panel: the menus choose which mistakes are drawn."""
+"""Notebook 04's panels: freeze depth, live training with its thread, mistakes and their heat maps."""
+import threading
+import time
+from pathlib import Path
 
+import matplotlib
+import nbformat
+import pytest
 import torch
+from torch import nn
+from torch.utils.data import TensorDataset
 
-from helpers import widgets
+from helpers import anatomy, attribution, backbones, plots, training, widgets
+from helpers.augment import Preprocess
 from helpers.datasets import ImageSplit
 from helpers.training import Evaluation
 
+matplotlib.use("Agg")
+NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "04_frozen_vs_full.ipynb"
+EPOCHS = 6
+
+
+@pytest.fixture(scope="module")
+def train_from_top():
+    """The function that the notebook defines."""
+    source = next(cell.source for cell in nbformat.read(NOTEBOOK, 4).cells
+                  if cell.source.startswith("def train_from_top("))
+    names = {"nn": nn}
+    exec(source.split("\n\n")[0], names)
+    return names["train_from_top"]
+
+
+# --- freeze depth ------------------------------------------------------------------------------------------------
+
+def costs(name: str, train_from_top):
+    """What the notebook computes before it shows the panel."""
+    ghost = backbones.fold_first_linear(backbones.build(name, num_classes=10, device="meta"))
+    layers = [layer for layer in anatomy.layer_table(ghost, 96) if layer.parameters]
+    batch = torch.empty(32, 3, 96, 96, device="meta"), torch.empty(32, dtype=torch.long, device="meta")
+    memory, trained = {}, {}
+    for depth in range(1, len(layers) + 1):
+        model = training.training_mode(train_from_top(ghost, depth))
+        memory[depth] = training.memory_of_step(model, *batch)
+        trained[depth] = backbones.count_parameters(model, trainable=True)
+    return layers, memory, trained
+
+
+def test_the_depth_decides_which_layers_learn(train_from_top, slim):
+    model = slim("pocket_vgg")
+    for depth, frozen in ((1, 10), (3, 8), (11, 0)):
+        train_from_top(model, depth)
+        assert sum(not layer.weight.requires_grad for layer in model.modules() if hasattr(layer, "weight")) == frozen
+        assert model.classifier[6].bias.requires_grad
+
+
+@pytest.mark.parametrize("name, depths", [("pocket_vgg", 11), ("vgg16", 16)])
+def test_freeze_depth_panel(name, depths, train_from_top):
+    start = time.perf_counter()
+    layers, memory, trained = costs(name, train_from_top)
+    assert time.perf_counter() - start < 20  # it is well below one second when the machine is quiet
+    panel = widgets.freeze_depth(layers, memory, trained, images=32, depth=3)
+    (slider,), shown = panel.children[0].children, panel.children[1]
+    assert (slider.min, slider.max, slider.value, slider.description) == (1, depths, 3, "depth")
+    assert "classifier.0 and all layers above it learn" in shown.value and "<img" in shown.value
+    slider.value = 1
+    assert f"Depth 1 of {depths}: only the head learns" in shown.value
+    slider.value = depths
+    assert f"everything learns, {trained[depths]:,} of {trained[depths]:,} parameters (100.0 %)" in shown.value
+    assert f"{sum(memory[depths].values()) / 1e6:.1f} MB" in shown.value
+    totals = [sum(parts.values()) for parts in memory.values()]
+    assert totals == sorted(totals)
+
+
+# --- live training -----------------------------------------------------------------------------------------------
+
+def clouds(count: int) -> TensorDataset:
+    generator = torch.Generator().manual_seed(count)
+    labels = torch.arange(2).repeat(count // 2)
+    return TensorDataset(torch.randn(count, 4, generator=generator) + 4.0 * labels[:, None] - 2, labels)
+
+
+class Gate:
+    """A `train` that waits before each epoch ends until the test lets it go on, so that nothing depends on timing."""
+
+    def __init__(self, epochs: int = EPOCHS):
+        self.epochs, self.calls, self.opened, self.done = epochs, [], threading.Semaphore(0), 0
+
+    def __call__(self, depth, lr, on_epoch):
+        self.calls.append((depth, lr))
+        model = nn.Linear(4, 2)
+
+        def wait(history):
+            self.done = len(history.epochs)
+            assert self.opened.acquire(timeout=60)
+            return on_epoch(history)
+
+        training.fit(model, clouds(40), clouds(20), lr=lr, epochs=self.epochs, on_epoch=wait)
+        return model
+
+    def open(self, times: int = 1) -> None:
+        self.opened.release(times)
+
+
+def live(train, **settings) -> widgets.LiveTraining:
+    earlier = {"frozen": training.History([{"train_loss": 1.0, "val_loss": 1.0, "train_accuracy": 0.5,
+                                            "val_accuracy": 0.5}])}
+    return widgets.LiveTraining(train, **{"depths": 11, "rates": [1e-3, 1e-1], "rate": 1e-1, "epochs": EPOCHS,
+                                          "earlier": earlier} | settings)
+
+
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within a minute"
+        time.sleep(0.01)
+
+
+def finish(panel) -> None:
+    panel.thread.join(60)
+    assert not panel.thread.is_alive()
+
+
+def test_nothing_happens_before_a_click():
+    gate = Gate()
+    panel = live(gate)
+    controls, status, figure = panel.children
+    assert [control.description for control in controls.children] == ["depth", "learning rate", "Start", "Stop"]
+    assert not gate.calls and panel.thread is None and panel.model is None
+    assert "Nothing has been trained here yet" in status.value and "frozen: 1 epochs, best 50.0 %" in figure.value
+    assert panel.stop_button.disabled and not panel.start_button.disabled
+
+
+def test_start_trains_and_the_curves_grow():
+    gate = Gate()
+    panel = live(gate)
+    panel.depth.value = 4
+    panel.start_button.click()
+    assert panel.start_button.disabled and not panel.stop_button.disabled
+    gate.open()
+    wait_for(lambda: "Epoch 1 of 6, depth 4, rate 0.1" in panel.status.value)
+    wait_for(lambda: "depth 4, rate 0.1: 1 epochs" in panel.figure.value)
+    gate.open(EPOCHS - 1)
+    finish(panel)
+    assert gate.calls == [(4, 0.1)] and len(panel.history.epochs) == EPOCHS
+    assert "Done after epoch 6 of 6" in panel.status.value and "depth 4, rate 0.1: 6 epochs" in panel.figure.value
+    best = panel.history.best_accuracy
+    assert f"{100 * best:.1f} % on validation images" in panel.status.value
+    assert training.evaluate(panel.model, clouds(20)).accuracy == pytest.approx(best)
+    assert not panel.start_button.disabled and panel.stop_button.disabled
+
+
+def test_stop_keeps_the_best_epoch_so_far():
+    gate = Gate()
+    panel = live(gate)
+    panel.start_button.click()
+    gate.open()
+    wait_for(lambda: gate.done == 2)
+    assert "Epoch 1 of 6" in panel.status.value
+    panel.stop_button.click()
+    assert "Stopping at the end of this epoch" in panel.status.value
+    gate.open()
+    finish(panel)
+    assert len(panel.history.epochs) == 2 and "Stopped after epoch 2 of 6" in panel.status.value
+    assert f"Kept: the weights of epoch {panel.history.best_epoch + 1}" in panel.status.value
+    assert training.evaluate(panel.model, clouds(20)).accuracy == pytest.approx(panel.history.best_accuracy)
+    panel.start_button.click()  # and it can be used again
+    gate.open(EPOCHS)
+    finish(panel)
+    assert "Done after epoch 6" in panel.status.value and len(panel.own) == 1
+
+
+def test_start_pressed_twice_trains_once():
+    gate = Gate()
+    panel = live(gate)
+    panel.start_button.click()
+    thread = panel.thread
+    panel.start_button.click()
+    panel.start()
+    assert panel.thread is thread
+    gate.open(EPOCHS)
+    finish(panel)
+    assert len(gate.calls) == 1
+
+
+def test_an_error_is_told_in_one_sentence_and_the_panel_goes_on():
+    def broken(depth, lr, on_epoch):
+        data = TensorDataset(clouds(40).tensors[0] * float("inf"), clouds(40).tensors[1])
+        training.fit(nn.Linear(4, 2), data, clouds(20), lr=lr, epochs=2, on_epoch=on_epoch)
+
+    panel = live(broken)
+    panel.start_button.click()
+    finish(panel)
+    assert "Training broke off, and nothing of this run was kept (depth 1, rate 0.1): " \
+           "The loss is no longer a number; try a smaller learning rate. (FloatingPointError)" in panel.status.value
+    assert panel.model is None and not panel.start_button.disabled and panel.stop_button.disabled
+    panel.train = Gate()
+    panel.train.open(EPOCHS)
+    panel.start_button.click()
+    finish(panel)
+    assert "Done after epoch 6" in panel.status.value
+
+
+def test_a_new_panel_ends_the_run_of_the_one_before():
+    """As when the cell is run again."""
+    gate = Gate()
+    old = live(gate)
+    old.start_button.click()
+    new = live(Gate())
+    new.train.open(EPOCHS)
+    new.start_button.click()
+    assert not new.train.calls  # it waits for the old run, whose epoch is not over yet
+    gate.open()
+    finish(old)
+    finish(new)
+    assert "Stopped after epoch 1 of 6" in old.status.value and "Done after epoch 6 of 6" in new.status.value
+
+
+def test_only_the_last_runs_stay_in_the_figure():
+    gate = Gate(epochs=1)
+    panel = live(gate, epochs=1)
+    gate.open(5)
+    for depth in (1, 2, 3, 4, 2):
+        panel.depth.value = depth
+        panel.start_button.click()
+        finish(panel)
+    assert list(panel.own) == ["depth 3, rate 0.1", "depth 4, rate 0.1", "depth 2, rate 0.1"]
+
+
+def test_a_figure_drawn_in_a_thread_does_not_mix_with_one_drawn_in_a_cell():
+    ready, go = threading.Event(), threading.Event()
+
+    def slow_plot():
+        ready.set()
+        assert go.wait(60)
+        plots.learning_rate([0.0, 1.0], 1)
+
+    found = []
+    thread = threading.Thread(target=lambda: found.append(plots.rendered(slow_plot)))
+    thread.start()
+    assert ready.wait(60)
+    assert plots.rendered(plots.learning_rate, [0.0, 1.0], 2).count("<img") == 1
+    go.set()
+    thread.join(60)
+    assert found[0].count("<img") == 1
+
+
+# --- mistakes ----------------------------------------------------------------------------------------------------
+
+LABELS = torch.tensor([0, 0, 1, 0])
+LOGITS = torch.tensor([[0.0, 2.0], [3.0, 0.0], [0.0, 1.0], [0.0, 1.0]])  # the first and the last are wrong: 0 for 1
+
+
+def test_mistakes_are_filtered_and_ordered():
+    result = Evaluation(0.0, 0.5, LOGITS, LABELS)
+    assert result.mistakes() == [0, 3] and result.mistakes(most_certain=False) == [3, 0]
+    assert result.mistakes(true=0, answer=1) == [0, 3] and result.mistakes(true=1) == result.mistakes(answer=0) == []
+    assert result.confidences.tolist() == pytest.approx(LOGITS.softmax(1).amax(1).tolist())
+
 
 def test_mistakes_browser():
-    labels = torch.tensor([0, 0, 1])
-    images = torch.zeros(3, 3, 8, 8, dtype=torch.uint8)
-    logits = torch.tensor([[0.0, 2.0], [3.0, 0.0], [0.0, 1.0]])  # only the first is wrong: a 0 taken for a 1
-    panel = widgets.mistakes_browser(ImageSplit(images, labels, ("cat", "dog")), Evaluation(0.0, 2 / 3, logits, labels))
-    true, answer = panel.children[0].children
-    assert "1 test images" in panel.children[1].value
-    true.value = "dog"
-    assert panel.children[1].value == "There is no such mistake."
-    true.value, answer.value = "cat", "dog"
-    assert "1 test images" in panel.children[1].value
+    asked = []
+
+    def explain(images, classes):
+        asked.append((len(images), classes.tolist()))
+        return torch.rand(len(images), 8, 8)
+
+    split = ImageSplit(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), LABELS, ("cat", "dog"))
+    panel = widgets.mistakes_browser(split, Evaluation(0.0, 0.5, LOGITS, LABELS), explain)
+    order, true, answer, speaks_for = panel.children[0].children
+    shown = panel.children[1]
+    assert "2 mistakes (any class taken for any other)" in shown.value and asked == [(2, [1, 1])]
+    assert "the 2 most certain ones, 88 to 73 %" in shown.value and "2 test images that the network" in shown.value
+    order.value = False
+    assert "the 2 least certain ones, 73 to 88 %" in shown.value
+    speaks_for.value = "the true class"
+    assert asked[-1] == (2, [0, 0]) and "what speaks for the true class" in shown.value
+    true.value = 1
+    assert "There is no such mistake: dog taken for any other." in shown.value and "<img" not in shown.value
+    true.value, answer.value = 0, 1
+    assert "2 mistakes (cat taken for dog)" in shown.value
+
+
+# --- Grad-CAM ----------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("folded", [False, True])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_grad_cam_is_what_its_definition_says(slim, folded, frozen):
+    model = slim("vgg11_bn").train()
+    model.features[1].eval()
+    if folded:
+        backbones.fold_first_linear(model)
+    model.requires_grad_(not frozen)
+    modes = [layer.training for layer in model.modules()]
+    inputs, classes = torch.randn(3, 3, 96, 96, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 2, 1])
+    maps = attribution.grad_cam(model, inputs, classes)
+    assert maps.shape == (3, 96, 96) and not maps.requires_grad
+    assert modes == [layer.training for layer in model.modules()]
+    assert not any(p.grad is not None for p in model.parameters())
+
+    model.eval()
+    found = model.features[:-1](inputs).detach().requires_grad_()  # everything but the last pooling
+    logits = model.classifier(model.avgpool(model.features[-1](found)).flatten(1))
+    gradient, = torch.autograd.grad(logits[torch.arange(3), classes].sum(), found)
+    coarse = (gradient.mean((2, 3), keepdim=True) * found).sum(1, keepdim=True).relu().detach()
+    fine = nn.functional.interpolate(coarse, size=(96, 96), mode="bilinear").squeeze(1)
+    assert torch.allclose(maps, fine / fine.amax((1, 2), keepdim=True).clamp(min=1e-30), atol=1e-4)
+
+
+def test_grad_cam_without_evidence_is_black(slim):
+    model = slim("pocket_vgg")
+    nn.init.zeros_(model.classifier[6].weight)
+    assert attribution.grad_cam(model, torch.randn(2, 3, 96, 96), torch.tensor([0, 1])).eq(0).all()
+
+
+def test_captum_is_not_imported_before_it_is_needed():
+    import subprocess
+    import sys
+    code = "import sys; from helpers import widgets, attribution; print('captum' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          cwd=NOTEBOOK.parent.parent).stdout.strip() == "False"
+
+
+def test_a_map_for_pocket_images_is_found_on_the_real_network(pocket):
+    model = backbones.fold_first_linear(backbones.build("pocket_vgg", num_classes=10))
+    few = pocket["val"].few(1)
+    maps = attribution.grad_cam(model, Preprocess(*backbones.normalisation("pocket_vgg"))(few.images), few.labels)
+    assert maps.shape == (10, 96, 96) and ((maps.amax((1, 2)) - 1).abs() < 1e-5).sum() >= 8
