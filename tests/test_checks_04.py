@@ -1,6 +1,8 @@
 """The exercises of notebook 04: the right answer, near misses and nonsense; and the memory that 04 reports."""
 import math
+from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 from torch import nn
@@ -11,6 +13,7 @@ from helpers.datasets import ImageSplit
 from helpers.features import extract
 from helpers.training import Evaluation, History, evaluate, memory_of_step
 
+ROOT = Path(__file__).resolve().parent.parent
 PREPROCESS = Preprocess((0.5,) * 3, (0.25,) * 3)
 FROZEN = [(None, History([{"val_accuracy": accuracy}])) for accuracy in (0.5, 0.6)]
 
@@ -160,3 +163,12 @@ def test_the_memory_of_a_step_counts_what_training_must_hold():
     assert (frozen["weights"], frozen["gradients"], frozen["optimiser"]) == (first + last, last, 2 * last)
     assert 16 * 100 * 4 <= frozen["activations"] < full["activations"]
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_the_solutions_as_committed_are_right():
+    notebook = nbformat.read(ROOT / "notebooks" / "solutions" / "04_solutions.ipynb", as_version=4)
+    said = "".join(output.text for cell in notebook.cells for output in cell.get("outputs", []) if "text" in output)
+    verdicts = [line for line in said.splitlines() if line.startswith(("Exercise", "Challenge"))]
+    asked = ["Exercise 4.1", "Exercise 4.2", "Exercise 4.3", "Exercise 4.4", "Challenge"]
+    assert [line.split(":")[0] for line in verdicts] == asked
+    assert all(": right." in line for line in verdicts), verdicts
