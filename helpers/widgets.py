@@ -127,6 +127,7 @@ def _table(answers: dict) -> str:
         rows += f"<tr><th scope='row'>{place + 1}</th>" + "".join(
             f"<td>{html.escape(cell[0])}</td><td style='text-align: right'>{100 * cell[1]:.1f} %</td>" if cell
             else "<td></td><td></td>" for cell in cells) + "</tr>"
-    return (f"<table style='font-size: 14px; border-collapse: separate; border-spacing: 14px 2px'><caption>What each network takes it for</caption>"
+    return (f"<table style='font-size: 14px; border-collapse: separate; border-spacing: 14px 2px'>"
+            f"<caption>What each network takes it for</caption>"
             f"<thead><tr><td></td>{names}</tr><tr><th scope='col'>place</th>{kinds}</tr></thead>"
             f"<tbody>{rows}</tbody></table>")
