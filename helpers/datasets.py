@@ -25,7 +25,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from helpers import downloads
+from helpers import downloads, pictures
 from helpers import stl10 as stl10_files
 
 ASSETS = Path(__file__).resolve().parent / "assets"
@@ -318,7 +318,6 @@ def folder(root: str | Path, size: int = SIZE) -> ImageSplit:
     Each is turned upright, scaled so that its shorter side is `size` pixels, and cut to its central square.
     Raises `ValueError` if there are no images or one can't be read.
     """
-    from PIL import ImageOps
     from torchvision.datasets import ImageFolder
 
     try:
@@ -328,9 +327,8 @@ def folder(root: str | Path, size: int = SIZE) -> ImageSplit:
     images = []
     for path, _ in files.samples:
         try:
-            upright = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-            images.append(np.asarray(ImageOps.fit(upright, (size, size))))
-        except OSError as error:
+            images.append(pictures.read(Path(path).read_bytes(), size))
+        except (OSError, ValueError) as error:
             raise ValueError(f"{Path(path).name} is not an image that can be read; remove it.") from error
-    return ImageSplit(torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()), torch.tensor(files.targets),
-                      tuple(files.classes), tuple(Path(path).name for path, _ in files.samples))
+    return ImageSplit(torch.cat(images), torch.tensor(files.targets), tuple(files.classes),
+                      tuple(Path(path).name for path, _ in files.samples))

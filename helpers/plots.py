@@ -836,3 +836,33 @@ def accuracy_gaps(scores: dict) -> None:
     )
     axis.grid(axis="y", visible=False)
     show(figure, "For each network, its accuracy on validation and on training images, and the gap between them.")
+
+
+# --- notebook 04: a picture of one's own ---
+
+
+def picture_answers(image, answers: dict) -> None:
+    """An image (3, H, W) uint8, and beside it bars of confidence: `answers[label]` = [(class, 0 to 1), ...].
+
+    All on one axis, whose unit is a tenth of an inch: three axes with their ticks would take three times as long.
+    """
+    tall = max(33, 1 + sum(3.6 + 2.3 * len(given) for given in answers.values()))
+    figure = plt.figure(figsize=(9.5, tall / 10), layout="none")
+    axis = figure.add_axes((0, 0, 1, 1), xlim=(0, 95), ylim=(tall, 0))
+    axis.set_axis_off()
+    axis.imshow(np.asarray(image).transpose(1, 2, 0), extent=(1, 30, 32, 3), aspect="auto", interpolation="nearest")
+    axis.text(1, 1.6, f"the picture, {image.shape[-1]} x {image.shape[-2]} pixels", va="center", fontsize=12)
+    y = 1.6
+    for k, (label, given) in enumerate(answers.items()):
+        axis.text(56, y, label, ha="left", va="center", fontsize=12, weight="bold")
+        axis.plot((56, 56), (y + 1.4, y + 1.4 + 2.3 * len(given)), color="black", linewidth=1)
+        for name, share in given:
+            y += 2.3
+            axis.barh(y + 0.3, 31 * share, left=56, height=1.6, color=(GREY, ORANGE)[k % 2])
+            axis.text(55, y + 0.3, name if len(name) < 27 else name[:25] + "…", ha="right", va="center", fontsize=11)
+            axis.text(56.7 + 31 * share, y + 0.3, f"{100 * share:.0f} %", va="center", fontsize=11)
+        y += 3.6
+    said = [f"{label}: " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in given)
+            for label, given in answers.items()]
+    show(figure, f"A picture of {image.shape[-1]} x {image.shape[-2]} pixels, and what networks take it for. "
+                 + "; ".join(said) + ".")

@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HELPERS = ROOT / "helpers"
 
 # A helper imports only what stands before it. Figures, panels and checks come last: they are for notebooks alone.
-ORDER = ("install", "publish", "progress", "downloads", "stl10", "datasets", "backbones", "lab", "augment", "features",
-         "checkpoints", "training", "anatomy", "attribution", "plots", "widgets", "checks")
+ORDER = ("install", "publish", "progress", "downloads", "stl10", "pictures", "datasets", "backbones", "lab", "augment",
+         "features", "checkpoints", "training", "anatomy", "attribution", "plots", "widgets", "checks")
 
 
 def requirements() -> list[str]:
