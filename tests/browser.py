@@ -117,13 +117,11 @@ def run_all(page, seconds: float) -> list[dict]:
 
 def cell_with(page, words: str):
     """The code cell whose source holds these words, scrolled into view (JupyterLab draws no cell before it is near)."""
-    cells = f"[...{NOTEBOOK}.content.model.cells]"
-    number = page.evaluate(f"words => {cells}.findIndex(c => c.type === 'code' && c.sharedModel.source.includes(words))",
-                           words)
+    number = page.evaluate(f"words => {NOTEBOOK}.content.model.toJSON().cells.findIndex("
+                           "cell => cell.cell_type === 'code' && [cell.source].flat().join('').includes(words))", words)
     assert number >= 0, f"no code cell holds {words!r}"
     page.evaluate(f"number => {NOTEBOOK}.content.scrollToItem(number, 'start')", number)
-    page.evaluate(f"number => {{ {NOTEBOOK}.content.activeCellIndex = number }}", number)
-    cell = page.locator(".jp-Notebook .jp-Cell.jp-mod-active")
+    cell = page.locator(f".jp-Notebook .jp-Cell[data-windowed-list-index='{number}']")
     cell.wait_for()
     return cell
 
