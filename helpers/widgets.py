@@ -8,7 +8,14 @@ import ipywidgets
 from helpers import anatomy, plots
 
 
-def panel(controls: dict, draw) -> ipywidgets.VBox:
+class Panel(ipywidgets.VBox):
+    """A box that says what it is where no widgets run: on GitHub, on paper, in a web page without script."""
+
+    def __repr__(self) -> str:
+        return "(Here stands a panel with controls. Run the notebook to use it.)"
+
+
+def panel(controls: dict, draw) -> Panel:
     """A row of controls above a figure that `draw(**values)` returns as HTML, drawn anew when a control changes."""
     figure = ipywidgets.HTML()
 
@@ -19,7 +26,7 @@ def panel(controls: dict, draw) -> ipywidgets.VBox:
         control.observe(redraw, "value")
     redraw()
     row = ipywidgets.HBox(list(controls.values()), layout={"flex_flow": "row wrap"})
-    return ipywidgets.VBox([row, figure])
+    return Panel([row, figure])
 
 
 # --- notebook 02 ---

@@ -126,10 +126,19 @@ def cell_with(page, words: str):
     return cell
 
 
-def control(cell, label: str):
-    """What takes the keyboard in the control that is labelled so: a slider's handle, a menu, a field."""
+def change(cell, label: str) -> None:
+    """Move the slider, or choose the next entry of the menu, that is labelled so, with the keyboard."""
     row = cell.locator(".widget-inline-hbox").filter(has=cell.page.locator(f"label:text-is('{label}')"))
-    return row.locator(".noUi-handle, select, input").first
+    control = row.locator(".noUi-handle, select").first
+    control.focus()
+    if control.evaluate("control => control.tagName") == "SELECT":
+        keys = ["Space", "ArrowDown", "Enter"]  # an arrow on a closed menu is JupyterLab's: it moves to the next cell
+    else:
+        at_the_end = control.get_attribute("aria-valuenow") == control.get_attribute("aria-valuemax")
+        keys = ["ArrowLeft" if at_the_end else "ArrowRight"]
+    for key in keys:
+        cell.page.keyboard.press(key)
+        cell.page.wait_for_timeout(100)
 
 
 def shown(cell) -> str:
@@ -137,6 +146,19 @@ def shown(cell) -> str:
     return cell.locator(".jp-OutputArea .widget-html-content").evaluate_all(
         """all => all.flatMap(part => [part.innerText, ...[...part.querySelectorAll("img")].flatMap(
             picture => [picture.alt, picture.src])]).join(" ")""")
+
+
+def photograph(page, cell, path: Path) -> None:
+    """Screenshots of a cell's output, `path`_projector.png and `path`_phone.png."""
+    shell = "window.jupyterapp.shell"
+    for size, viewport, side in (("projector", PROJECTOR, "expand"), ("phone", PHONE, "collapse")):
+        page.evaluate(f"{shell}.{side}Left()")  # the list of files, which a phone has no room for
+        page.set_viewport_size(viewport)
+        page.wait_for_timeout(500)  # JupyterLab lays its parts out anew, a little later
+        cell.locator(".jp-Cell-outputWrapper").evaluate("output => output.scrollIntoView()")
+        page.wait_for_timeout(300)
+        page.screenshot(path=f"{path}_{size}.png")
+    page.set_viewport_size(PROJECTOR)
 
 
 def wait_until(true, seconds: float, what: str) -> None:

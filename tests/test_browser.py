@@ -17,14 +17,11 @@ PATHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 SCREENSHOTS = ROOT / "build/screenshots"
 SECONDS = 600  # for all cells of a notebook: many times what the slowest takes
 
-SLIDER = "ArrowRight"
-MENU = "Space ArrowDown Enter"  # an arrow on a closed menu is JupyterLab's: it moves on to the next cell
-
-# notebook -> the function that makes a panel -> its controls, found by their labels, and the keys to press on each
+# notebook -> the function that makes a panel -> the labels of the controls that change what it shows
 PANELS = {
-    "02": {"layer_explorer": {"image": SLIDER, "layer": MENU}},
-    "03": {"augmentation": dict.fromkeys(("padding", "flip", "rotation", "brightness", "hue"), SLIDER)},
-    "04": {"mistakes_browser": {"true class": MENU, "answer": MENU}},
+    "02": {"layer_explorer": ["image", "layer"]},
+    "03": {"augmentation": ["padding", "flip", "rotation", "brightness", "hue"]},
+    "04": {"mistakes_browser": ["true class", "answer"]},
 }
 TRAININGS = {}  # notebook -> the function that makes a panel with Start and Stop
 UPLOADS = {}  # notebook -> the function that makes a panel with an upload, and what its text must hold afterwards
@@ -68,27 +65,17 @@ def failures(cells) -> list[str]:
             + ["".join(output["text"]) for output in outputs if output.get("name") == "stderr"])
 
 
-def photograph(page, cell, name: str) -> None:
-    """Screenshots of a cell's output in both sizes."""
-    for size, viewport in (("projector", browser.PROJECTOR), ("phone", browser.PHONE)):
-        page.set_viewport_size(viewport)
-        page.wait_for_timeout(500)  # JupyterLab lays its parts out anew, a little later
-        cell.locator(".jp-Cell-outputWrapper").evaluate("output => output.scrollIntoView()")
-        page.wait_for_timeout(300)
-        page.screenshot(path=SCREENSHOTS / f"{name}_{size}.png")
-    page.set_viewport_size(browser.PROJECTOR)
+def photograph(page, number: str, function: str) -> None:
+    browser.photograph(page, browser.cell_with(page, f"widgets.{function}("), SCREENSHOTS / f"{number}_{function}")
 
 
-def use_panel(page, function: str, controls: dict[str, str]) -> None:
-    """Press keys on each control; what the panel shows must change."""
+def use_panel(page, function: str, labels: list[str]) -> None:
+    """Change each control with the keyboard; what the panel shows must change."""
     cell = browser.cell_with(page, f"widgets.{function}(")
-    for label, keys in controls.items():
+    for label in labels:
         before = browser.shown(cell)
         assert before and "Traceback" not in before
-        browser.control(cell, label).focus()
-        for key in keys.split():
-            page.keyboard.press(key)
-            page.wait_for_timeout(200)
+        browser.change(cell, label)
         browser.wait_until(lambda before=before: browser.shown(cell) not in ("", before), 20, f"{label} changes it")
     assert "Traceback" not in browser.shown(cell)
 
@@ -130,16 +117,16 @@ def test_all_cells_run_and_all_panels_answer(path, lab, chromium, picture):
         cells = browser.run_all(page, SECONDS)
         assert failures(cells) == []
         assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
-        for function, controls in PANELS.get(number, {}).items():
-            use_panel(page, function, controls)
-            photograph(page, browser.cell_with(page, f"widgets.{function}("), f"{number}_{function}")
+        for function, labels in PANELS.get(number, {}).items():
+            use_panel(page, function, labels)
+            photograph(page, number, function)
         if number in TRAININGS:
             train_and_stop(page, TRAININGS[number])
-            photograph(page, browser.cell_with(page, f"widgets.{TRAININGS[number]}("), f"{number}_training")
+            photograph(page, number, TRAININGS[number])
         if number in UPLOADS:
             function, expected = UPLOADS[number]
             upload(page, function, picture, expected)
-            photograph(page, browser.cell_with(page, f"widgets.{function}("), f"{number}_upload")
+            photograph(page, number, function)
 
 
 def test_no_panel_is_forgotten():
