@@ -15,12 +15,17 @@ class Panel(ipywidgets.VBox):
         return "(Here stands a panel with controls. Run the notebook to use it.)"
 
 
+def fitted(content: str) -> str:
+    """HTML that takes the width it is given: on a phone, a table or a line of code scrolls and widens nothing else."""
+    return f"<div style='contain: inline-size; overflow-x: auto'>{content}</div>"
+
+
 def panel(controls: dict, draw) -> Panel:
     """A row of controls above a figure that `draw(**values)` returns as HTML, drawn anew when a control changes."""
     figure = ipywidgets.HTML()
 
     def redraw(_=None) -> None:
-        figure.value = draw(**{name: control.value for name, control in controls.items()})
+        figure.value = fitted(draw(**{name: control.value for name, control in controls.items()}))
 
     for control in controls.values():
         control.observe(redraw, "value")
