@@ -14,7 +14,8 @@ from pathlib import Path
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements.txt"
 FIXED = ("torch", "torchvision", "numpy")  # they must fit each other and the machine, so pip may not touch them
-ELSEWHERE = ("jupyterlab", "ipykernel", "nbclient", "nbformat", "nbval", "pytest")  # they open and test notebooks
+# They open and test notebooks:
+ELSEWHERE = ("jupyterlab", "ipykernel", "nbclient", "nbformat", "nbval", "playwright", "pytest")
 
 
 def install_missing() -> str:

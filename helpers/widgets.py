@@ -10,18 +10,30 @@ import ipywidgets
 from helpers import anatomy, pictures, plots, training
 
 
-def panel(controls: dict, draw) -> ipywidgets.VBox:
+class Panel(ipywidgets.VBox):
+    """A box that says what it is where no widgets run: on GitHub, on paper, in a web page without script."""
+
+    def __repr__(self) -> str:
+        return "(Here stands a panel with controls. Run the notebook to use it.)"
+
+
+def fitted(content: str) -> str:
+    """HTML that takes the width it is given: on a phone, a table or a line of code scrolls and widens nothing else."""
+    return f"<div style='contain: inline-size; overflow-x: auto'>{content}</div>"
+
+
+def panel(controls: dict, draw) -> Panel:
     """A row of controls above a figure that `draw(**values)` returns as HTML, drawn anew when a control changes."""
     figure = ipywidgets.HTML()
 
     def redraw(_=None) -> None:
-        figure.value = draw(**{name: control.value for name, control in controls.items()})
+        figure.value = fitted(draw(**{name: control.value for name, control in controls.items()}))
 
     for control in controls.values():
         control.observe(redraw, "value")
     redraw()
     row = ipywidgets.HBox(list(controls.values()), layout={"flex_flow": "row wrap"})
-    return ipywidgets.VBox([row, figure])
+    return Panel([row, figure])
 
 
 def paragraph(words: str) -> str:

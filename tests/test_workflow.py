@@ -50,19 +50,58 @@ def test_windows_runs_the_command_spelt_as_the_readme_says(command):
     assert steps("Windows") == [command.replace("python3", "python").replace(".venv/bin/", ".venv/Scripts/")]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a shell script of the other systems")
-def test_the_others_run_the_command_itself(command, tmp_path):
-    """In a copy in which python3 only says what it was called with: nothing is installed."""
-    assert steps("Linux") == [".ci/run"]
-    (tmp_path / ".ci").mkdir()
+STUBS = {
+    "python3": 'echo "called: $0 $*"\nmkdir -p .venv/bin\n'
+               'for name in pip python; do [ -e .venv/bin/$name ] || cp "$0" .venv/bin/$name; done\n',
+    "apt-get": 'echo "called: apt-get $*" >&2\n[ -z "$APT_FAILS" ]\n',
+    "id": 'echo "$USER_ID"\n',
+    "chromium": "exit 0\n",
+}
+
+
+@pytest.fixture
+def ci(tmp_path):
+    """Runs .ci/run in a copy in which every program that installs something only says what it was called with."""
+    if os.name == "nt":
+        pytest.skip("a shell script of the other systems")
+    for folder in (".ci", "bin"):
+        (tmp_path / folder).mkdir()
     for name in (".ci/run", "README.md"):
         shutil.copy(ROOT / name, tmp_path / name)
-    stub = tmp_path / "python3"
-    stub.write_text('#!/bin/sh\nmkdir -p .venv/bin\nfor name in pip python; do cp "$0" .venv/bin/$name; done\n'
-                    'echo "called: $0 $*"\n')
-    stub.chmod(0o755)
-    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    run = subprocess.run([tmp_path / ".ci/run"], env={**os.environ, "PATH": path}, capture_output=True, text=True)
+    for name in ("bash", "sh", "dirname", "rm", "grep", "mkdir", "cp"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name))
+
+    def run(*programs: str, **environment: str) -> subprocess.CompletedProcess:
+        for name in ("python3", *programs):
+            (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{STUBS[name]}")
+            (tmp_path / "bin" / name).chmod(0o755)
+        environment = {"PATH": str(tmp_path / "bin"), "USER_ID": "0", "APT_FAILS": "", **environment}
+        return subprocess.run([tmp_path / ".ci/run"], env=environment, capture_output=True, text=True)
+
+    return run
+
+
+def test_the_others_run_the_command_itself(command, ci):
+    assert steps("Linux") == [".ci/run"]
+    run = ci("chromium", "apt-get", "id")
     called = re.findall(r"^called: (?:.*/)?(\.venv/.*|python3 .*)$", run.stdout, re.MULTILINE)
     assert run.returncode == 0, run.stderr
     assert called == command.split(" && ")
+    assert run.stderr == ""  # Chromium is there: nothing is installed
+
+
+def test_ci_installs_chromium_as_root_on_debian_and_goes_on(command, ci):
+    run = ci("apt-get", "id")
+    assert "called: apt-get install -qq --yes chromium" in run.stderr
+    assert run.returncode == 0 and run.stdout.count("called: ") == 3 and "skipped" not in run.stdout
+
+
+@pytest.mark.parametrize(("programs", "environment", "reason"), [
+    (["id"], {}, "No Chromium, and no apt-get with root's rights"),
+    (["apt-get", "id"], {"USER_ID": "1000"}, "No Chromium, and no apt-get with root's rights"),
+    (["apt-get", "id"], {"APT_FAILS": "yes"}, "Chromium could not be installed"),
+], ids=["no apt", "not root", "apt fails"])
+def test_ci_goes_on_without_chromium_and_says_so_in_one_line(programs, environment, reason, command, ci):
+    run = ci(*programs, **environment)
+    assert run.returncode == 0 and run.stdout.count("called: ") == 3
+    assert re.findall(r"^.*the browser test will be skipped\.$", run.stdout, re.MULTILINE)[0].startswith(reason)
