@@ -20,7 +20,7 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent.parent / "notebooks"
 
-SLIDE = 780  # pixels of height that a slide holds; helpers/make/slides.json makes it 1280 x 800
+SLIDE, TALLEST = 780, 840  # pixels of height that a slide should hold and can; slides.json makes it 1440 x 810
 LONG = 90  # words of prose beyond which the teacher says it, and the class reads it in the notebook
 
 
@@ -64,7 +64,8 @@ def slide_types(cells) -> list[str]:
 
     Title and sections begin a slide, exercises and questions that do not fit a subslide. What follows appears on the
     same slide at the press of a key, as long as it fits, so that the class has answered before it sees the result.
-    Skipped: what sets the notebook up, panels, the cells for the exercises' answers. Long texts become speaker notes.
+    Skipped: what sets the notebook up, panels, the cells for the exercises' answers, and what is too tall for any wall.
+    Speaker notes: long texts, and the sentence that reads a result where there is no room left below it.
     """
     kinds, used, in_section = [], 0, False
     for k, cell in enumerate(cells):
@@ -72,20 +73,28 @@ def slide_types(cells) -> list[str]:
         in_section = in_section or section
         if k == 0 or section:
             kind = "slide"
-        elif not in_section or is_panel(cell) or cell.source.startswith("answer = ..."):
+        elif not in_section or is_panel(cell) or cell.source.startswith("answer = ...") or height(cell) > TALLEST:
             kind = "skip"
         elif cell.source.startswith("### "):
             kind = "subslide"
         elif is_long(cell):
             kind = "notes"
+        elif used + height(cell) <= SLIDE:
+            kind = "fragment"
         else:
-            kind = "fragment" if used + height(cell) <= SLIDE else "subslide"
+            leads_on = cell.cell_type == "code" or "**Predict" in cell.source or leads_to_code(cells, k)
+            kind = "subslide" if leads_on else "notes"
         if kind in ("slide", "subslide"):
             used = 0
         if kind in ("slide", "subslide", "fragment"):
             used += height(cell)
         kinds.append(kind)
     return kinds
+
+
+def leads_to_code(cells, k: int) -> bool:
+    """Whether the prose in cell `k` is followed by code that will be shown."""
+    return k + 1 < len(cells) and cells[k + 1].cell_type == "code" and not is_panel(cells[k + 1])
 
 
 def is_panel(cell) -> bool:
@@ -99,10 +108,10 @@ def is_long(cell) -> bool:
 
 
 def height(cell) -> int:
-    """About how many pixels a cell takes on a slide of 1280 x 800."""
+    """About how many pixels a cell takes on a slide of 1440 x 810."""
     if cell.cell_type == "markdown":
         paragraphs = re.split(r"\n{2,}", re.sub(r"\n(?=[-*\d])", "\n\n", cell.source))
-        return 20 + sum(45 if text.startswith("#") else 20 + 26 * -(-len(text) // 118) for text in paragraphs)
+        return 20 + sum(45 if text.startswith("#") else 20 + 26 * -(-len(text) // 132) for text in paragraphs)
     return 55 + 21 * len(cell.source.splitlines()) + sum(map(output_height, cell.outputs))
 
 
