@@ -118,6 +118,8 @@ def height(cell) -> int:
 def output_height(output) -> int:
     if output.output_type == "stream":
         return 22 + 21 * len(output.text.splitlines())
+    if "text/markdown" in output.get("data", {}):
+        return 40 + 32 * len(output.data["text/markdown"].splitlines())
     png = output.get("data", {}).get("image/png")
     return 25 + int.from_bytes(base64.b64decode(png[:32])[20:24], "big") if png else 45  # the height stands in its head
 
