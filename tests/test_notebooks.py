@@ -153,7 +153,7 @@ def test_slides_begin_with_title_and_sections_and_skip_what_is_not_for_the_wall(
     for k, cell in enumerate(notebook.cells):
         if k == 0 or cell.source.startswith("## "):
             assert kinds[cell.id] == "slide"
-        elif k < first or "setup" in cell.metadata.get("tags", []) or cell.source.startswith("answer = ..."):
+        elif k < first or "setup" in cell.metadata.get("tags", []) or make.is_answer(cell):
             assert kinds[cell.id] == "skip"
         else:
             assert kinds[cell.id] in ("subslide", "fragment", "notes", "skip")

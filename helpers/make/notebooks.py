@@ -73,7 +73,7 @@ def slide_types(cells) -> list[str]:
         in_section = in_section or section
         if k == 0 or section:
             kind = "slide"
-        elif not in_section or is_panel(cell) or cell.source.startswith("answer = ...") or height(cell) > TALLEST:
+        elif not in_section or is_panel(cell) or is_answer(cell) or height(cell) > TALLEST:
             kind = "skip"
         elif cell.source.startswith("### "):
             kind = "subslide"
@@ -95,6 +95,10 @@ def slide_types(cells) -> list[str]:
 def leads_to_code(cells, k: int) -> bool:
     """Whether the prose in cell `k` is followed by code that will be shown."""
     return k + 1 < len(cells) and cells[k + 1].cell_type == "code" and not is_panel(cells[k + 1])
+
+
+def is_answer(cell) -> bool:
+    return cell.cell_type == "code" and re.search(r"^answer = \.\.\.", cell.source, re.MULTILINE) is not None
 
 
 def is_panel(cell) -> bool:
