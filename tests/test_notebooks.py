@@ -196,3 +196,48 @@ def test_nbconvert_makes_a_deck(path, notebook):
     assert deck.count("<section") == kinds.count("slide") * 2 + kinds.count("subslide")
     assert deck.count('class="notes"') == kinds.count("notes")
     assert "width: 1440" in deck and "answer = ..." not in re.sub(r"<[^>]+>", "", deck)
+
+
+# --- the command that executes and tidies ------------------------------------------------------------------------------
+
+def test_without_names_the_command_takes_lessons_and_solutions(monkeypatch):
+    taken = []
+    monkeypatch.setattr(make, "execute", taken.append)
+    monkeypatch.setattr("sys.argv", ["notebooks"])
+    make.main()
+    assert taken == PATHS + SOLUTIONS
+
+
+def test_tidy_splits_at_sections_drops_foreign_metadata_and_does_nothing_twice(tmp_path, monkeypatch):
+    new = nbformat.v4
+    text = "# Title\n\nA promise."
+    foreign = {"execution": {}, "tags": ["t"]}
+    cells = [new.new_markdown_cell(text, id="a"), new.new_code_cell("x = 1", id="b", metadata=foreign),
+             new.new_markdown_cell("A sentence.\n\n## One\n\n**Predict:** what?\n\n## Two\n\nWords.", id="c"),
+             new.new_code_cell("y = 2", id="d"), new.new_markdown_cell("word " * 100, id="e"),
+             new.new_code_cell("answer = ...\n\ncheck(answer)", id="f")]
+    path = tmp_path / "01_a.ipynb"
+    nbformat.write(new.new_notebook(cells=cells), path)
+    monkeypatch.setattr("sys.argv", ["notebooks", "--tidy", str(path)])
+    make.main()
+    once, notebook = path.read_bytes(), nbformat.read(path, as_version=4)
+    assert [cell.id for cell in notebook.cells] == ["a", "b", "c", "c-1", "c-2", "d", "e", "f"]
+    assert [cell.source for cell in notebook.cells[2:5]] == ["A sentence.", "## One\n\n**Predict:** what?",
+                                                             "## Two\n\nWords."]
+    assert slide_types(notebook) == ["slide", "skip", "skip", "slide", "slide", "fragment", "notes", "skip"]
+    assert notebook.cells[1].metadata == {"slideshow": {"slide_type": "skip"}, "tags": ["t"]}
+    make.main()
+    assert path.read_bytes() == once
+
+
+def test_what_does_not_fit_below_goes_to_the_next_slide_or_into_the_notes():
+    new = nbformat.v4
+    tall = new.new_code_cell("\n".join(["x = 1"] * 30))
+    cells = [new.new_markdown_cell("# T"), new.new_markdown_cell("## S"), tall, new.new_markdown_cell("And so:"), tall,
+             new.new_markdown_cell("word " * 80), new.new_markdown_cell("**Predict:** " + "word " * 80)]
+    kinds = make.slide_types(cells)
+    assert kinds == ["slide", "slide", "fragment", "subslide", "fragment", "notes", "subslide"]
+    cells[4] = new.new_code_cell("\n".join(["x = 1"] * 33))
+    assert make.slide_types(cells)[4] == "subslide"
+    cells[4] = new.new_code_cell("\n".join(["x = 1"] * 50))
+    assert make.slide_types(cells)[4:6] == ["skip", "fragment"]
