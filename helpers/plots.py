@@ -237,7 +237,7 @@ def label_efficiency(curve: dict[str, dict[int, list[float]]]) -> None:
     axis.set_xticks(ticks, [str(tick) for tick in ticks])
     axis.minorticks_off()
     axis.axhline(10, color=GREY, linewidth=1, linestyle=":")
-    axis.text(ticks[-1], 11.5, "guessing", ha="right", color=GREY, fontsize=11)
+    axis.text(ticks[-1], 4, "guessing", ha="right", color=GREY, fontsize=11)
     axis.legend(loc="upper left")
     seeds = scores.shape[1]
     axis.set_title(f"Mean of {seeds} seeds; bars from the worst seed to the best", fontsize=12)

@@ -2,8 +2,9 @@
 
     python -m helpers.publish OWNER/REPO
 
-The address stands in pyproject.toml. From there it goes into the Colab badges of README.md and the notebooks, and into
-the notebooks' setup cells. Nothing else in these files changes, not a byte, and a second run changes nothing at all.
+The address stands in pyproject.toml. From there it goes into the Colab badges of README.md, the notebooks and their
+solutions, and into the notebooks' setup cells. Nothing else in these files changes, not a byte, and a second run
+changes nothing at all.
 """
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ def publish(address: str, root: Path = ROOT) -> list[str]:
     if not VALID.fullmatch(address):
         raise ValueError(f"{address!r} is no address on GitHub: write it as OWNER/REPO, without https:// and .git.")
     notebooks = sorted((root / "notebooks").glob("[0-9]*.ipynb"))
-    places = {root / "pyproject.toml": 1, root / "README.md": len(notebooks)} | dict.fromkeys(notebooks, 2)
+    solutions = sorted((root / "notebooks" / "solutions").glob("[0-9]*.ipynb"))
+    places = {root / "pyproject.toml": 1, root / "README.md": len(notebooks)} | dict.fromkeys(notebooks + solutions, 2)
     texts = {path: path.read_bytes().decode() for path in places}  # bytes, so that line ends stay as they are
     for path, count in places.items():
         if (found := len(addresses(texts[path]))) != count:

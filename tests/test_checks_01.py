@@ -1,16 +1,59 @@
 """The exercises of notebook 01: the right answer, near misses and nonsense."""
+import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from helpers import backbones, checks
+from helpers.augment import Preprocess
+from helpers.training import fit
 
 CURVE = {"scratch": {5: [0.2, 0.3], 20: [0.5, 0.7], 50: [0.8, 0.9]}, "frozen": {5: [0.6], 20: [0.7], 50: [0.8]}}
 HOPELESS = CURVE | {"scratch": {5: [0.1], 20: [0.1], 50: [0.1]}}
+SCORES = {"scratch": [0.84, 0.86], "frozen": [0.76, 0.78], "full": [0.8, 0.8]}
+PREPROCESS = Preprocess((0.5,) * 3, (0.25,) * 3, flip=0.0)
+NONSENSE = [None, "text", "", 3.5, float("nan"), float("inf"), True, [], [1, 2], {}, {"a": 1}, (), object(), int, len,
+            torch.zeros(3), np.zeros(3), nn.Linear(2, 2), lambda: None, b"bytes", 10**400, -1, 1j]
 
 
-def verdict(capsys, check, *answer):
+def verdict(capsys, check, *answer) -> str:
     check(*answer)
     return capsys.readouterr().out
 
+
+@pytest.mark.parametrize("answer", NONSENSE, ids=lambda answer: repr(answer)[:20])
+@pytest.mark.parametrize("check, rest", [
+    (checks.labels_needed, (CURVE,)), (checks.head_size, (256, 37)), (checks.convolutions_frozen, ()),
+    (checks.more_labels, (SCORES, 1)), (checks.never_pretrained, ("pocket_vgg", None, PREPROCESS, SCORES)),
+], ids=lambda value: getattr(value, "__name__", ""))
+def test_nonsense_gets_one_calm_line(capsys, check, rest, answer):
+    said = verdict(capsys, check, answer, *rest)
+    assert said.count("\n") == 1 and ("not yet. " in said or "not answered yet" in said), said
+    assert ("not answered yet" in said) == (answer is None)
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+def test_unanswered(capsys, number):
+    check, *rest = [(checks.labels_needed, CURVE), (checks.head_size, 256, 37), (checks.convolutions_frozen,),
+                    (checks.more_labels, SCORES, 1),
+                    (checks.never_pretrained, "pocket_vgg", None, PREPROCESS, SCORES)][number - 1]
+    assert verdict(capsys, check, ..., *rest).startswith(f"Exercise 1.{number}: not answered yet.")
+
+
+def test_networks_that_were_taken_apart(capsys, slim):
+    for k in range(3):
+        model = slim("pocket_vgg", num_classes=10)
+        if k == 0:
+            model.classifier = nn.Identity()
+        elif k == 1:
+            model.classifier[6] = nn.Identity()
+        else:
+            model.features = nn.Sequential()
+        assert "not yet. " in verdict(capsys, checks.convolutions_frozen, model)
+        assert "not yet. " in verdict(capsys, checks.never_pretrained, model, "pocket_vgg", None, PREPROCESS, SCORES)
+
+
+# --- 1.1 to 1.3 ------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("answer, curve, expected", [
     (20, CURVE, "right"), (5, CURVE, "still lower"), (50, CURVE, "fewer labels already"), ("never", CURVE, "There is"),
@@ -37,3 +80,69 @@ def test_convolutions_frozen(capsys, slim):
     assert "right" in say(model)
     assert "3 outputs" in say(backbones.replace_head(model, 3))
     assert "is a network" in say("done") and "not answered" in say(...)
+
+
+# --- 1.4 -------------------------------------------------------------------------------------------------------------
+
+def broken(count, seed):
+    raise KeyError("far_train")
+
+
+@pytest.mark.parametrize("answer, expected", [
+    (lambda count, seed: {20: 0.76, 80: 0.88}[count], "right. Frozen with 20 labels a class: 76.0 %, with 80: 88.0 %; "
+                                                      "from scratch with 20: 85.0 %."),
+    (lambda count, seed: 0.76, "does it use its first argument?"),
+    (lambda count, seed: count, "an accuracy lies between 0 and 1"),
+    (lambda count, seed: 0.5 + count / 1000, "0.760 was measured. Are method, splits"),
+    (lambda count, seed: None, "It stopped with TypeError"),
+    (lambda count: 0.76, "It stopped with TypeError"),
+    (lambda count, seed: print(end=""), "It stopped with TypeError"),
+    (lambda count, seed: float("nan"), "an accuracy lies between 0 and 1"),
+    (broken, "It stopped with KeyError: 'far_train'"),
+    (0.76, "without brackets")], ids=range(10))
+def test_more_labels(capsys, answer, expected):
+    assert expected in verdict(capsys, checks.more_labels, answer, SCORES, 1)
+
+
+# --- 1.5 -------------------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def learner(tiny):
+    """Ten classes that a head on random features can tell apart, and the check on them."""
+    train = tiny(12, classes=3)
+    labels = train.labels
+    ten = type(train)(train.images, labels, tuple("0123456789"))
+    return ten, lambda capsys, answer: verdict(capsys, checks.never_pretrained, answer, "pocket_vgg", ten, PREPROCESS,
+                                               SCORES)
+
+
+def fresh(weights=None, num_classes=10):
+    model = backbones.build("pocket_vgg", weights=weights, num_classes=num_classes)
+    backbones.unfreeze(backbones.freeze(model).classifier[6])
+    return model
+
+
+def test_a_random_frozen_backbone_with_a_trained_head_is_right(capsys, learner):
+    data, say = learner
+    model = fresh()
+    fit(model, data, data, lr=1e-2, epochs=8, preprocess=PREPROCESS, augment=False)
+    said = say(capsys, model)
+    assert "right. Random and frozen: " in said and "pre-trained and frozen: 77.0 %" in said, said
+
+
+def test_what_is_wrong_with_a_backbone_is_named(capsys, learner):
+    data, say = learner
+    assert "features.0.weight is the pre-trained one" in say(capsys, fresh("default"))
+    assert "features.0.weight still requires grad" in say(capsys, backbones.unfreeze(fresh()))
+    thawed = fresh()
+    backbones.unfreeze(thawed.classifier)
+    assert "classifier.0.weight still requires grad" in say(capsys, thawed)
+    assert "The head has 91 outputs; there are 10 digits" in say(capsys, fresh(num_classes=91))
+    assert "Its first layer is not pocket_vgg's" in say(capsys, backbones.build("vgg11", device="meta"))
+    learnt = fresh()
+    nn.init.ones_(learnt.features[3].bias)
+    assert "features.3.bias is zero in a fresh network" in say(capsys, learnt)
+    hopeless = fresh()
+    nn.init.zeros_(hopeless.classifier[6].weight)
+    nn.init.constant_(hopeless.classifier[6].bias[9:], 1.0)  # it always answers 9
+    assert "hardly more than guessing" in say(capsys, hopeless)

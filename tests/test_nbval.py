@@ -67,8 +67,10 @@ def test_a_changed_output_fails(tmp_path):
 def test_only_tests_and_notebooks_are_collected(tmp_path):
     project = miniature(tmp_path)
     (project / "tests/test_one.py").write_text("def test_one():\n    pass\n")
-    for place in ("notebooks", "notebooks/.ipynb_checkpoints", "build", ".venv/share", "notebooks/.venv"):
+    for place in ("notebooks", "notebooks/solutions", "notebooks/.ipynb_checkpoints", "build", ".venv/share",
+                  "notebooks/.venv"):
         notebook(project / place / "01_a.ipynb", new_code_cell("pass"))
     run = pytest_in(project, "--collect-only", "-q")
-    assert run.stdout.splitlines()[:2] == ["tests/test_one.py::test_one", "notebooks/01_a.ipynb::Cell 0"], run.stdout
-    assert "2 tests collected" in run.stdout, run.stdout
+    found = ["tests/test_one.py::test_one", "notebooks/01_a.ipynb::Cell 0", "notebooks/solutions/01_a.ipynb::Cell 0"]
+    assert run.stdout.splitlines()[:3] == found, run.stdout
+    assert "3 tests collected" in run.stdout, run.stdout

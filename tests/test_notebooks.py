@@ -1,18 +1,25 @@
-"""The notebooks as committed: executed, in order, clean, and written as the course wants them."""
+"""The notebooks as committed, solutions included: executed, in order, clean, written as the course wants them."""
+import copy
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from helpers.make import notebooks as make
+
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
+SOLUTIONS = sorted(FOLDER.glob("solutions/*.ipynb"))
 PRIVATE_PATH = re.compile(r"/(home|root|tmp|Users|work)/|[A-Za-z]:\\\\?\w|site-packages")
 
 
-@pytest.fixture(params=PATHS, ids=lambda path: path.name)
+@pytest.fixture(params=PATHS + SOLUTIONS, ids=lambda path: path.name)
 def path(request):
     return request.param
+
+
+lessons = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)  # for rules that solutions need not keep
 
 
 @pytest.fixture
@@ -70,6 +77,7 @@ def test_shows_no_path_of_the_machine_it_ran_on(code):
     assert [(k, text) for k, output in outputs(code) for text in texts(output) if PRIVATE_PATH.search(text)] == []
 
 
+@lessons
 def test_every_figure_has_an_alternative_text(code):
     figures = [(k, output) for k, output in outputs(code) if "image/png" in output.get("data", {})]
     assert figures
@@ -100,9 +108,15 @@ def test_headings_are_in_order(notebook):
     assert all(below <= above + 1 for above, below in zip(levels, levels[1:], strict=False)), levels
 
 
+@lessons
 def test_ends_with_exercises_summary_and_next(notebook):
     sections = [text for level, text in headings(notebook) if level == 2]
     assert sections[-3:] == ["Exercises", "Summary", "Next"]
+
+
+def test_sections_begin_a_cell(notebook):
+    inside = [cell.source for cell in notebook.cells if cell.cell_type == "markdown" and "\n## " in cell.source]
+    assert [source[:60] for source in inside if "```" not in source] == []
 
 
 def test_has_outputs_that_nbval_compares(code):
@@ -114,3 +128,116 @@ def test_links_to_files_of_the_course_lead_somewhere(path, notebook):
     markdown = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", markdown) if "://" not in target]
     assert [target for target in targets if target and not (path.parent / target).exists()] == []
+
+
+# --- slides ----------------------------------------------------------------------------------------------------------
+
+TIDY = "run `python -m helpers.make.notebooks --tidy`"
+
+
+def slide_types(notebook) -> list[str]:
+    return [cell.metadata.get("slideshow", {}).get("slide_type") for cell in notebook.cells]
+
+
+def test_structure_and_slides_are_what_tidy_makes_of_the_notebook(notebook):
+    tidied = copy.deepcopy(notebook)
+    make.tidy(tidied)
+    assert slide_types(notebook) == slide_types(tidied), TIDY
+    assert notebook == tidied, TIDY
+
+
+@lessons
+def test_slides_begin_with_title_and_sections_and_skip_what_is_not_for_the_wall(notebook):
+    kinds = dict(zip([cell.id for cell in notebook.cells], slide_types(notebook), strict=True))
+    first = next(k for k, cell in enumerate(notebook.cells) if cell.source.startswith("## "))
+    for k, cell in enumerate(notebook.cells):
+        if k == 0 or cell.source.startswith("## "):
+            assert kinds[cell.id] == "slide"
+        elif k < first or "setup" in cell.metadata.get("tags", []) or make.is_answer(cell):
+            assert kinds[cell.id] == "skip"
+        else:
+            assert kinds[cell.id] in ("subslide", "fragment", "notes", "skip")
+
+
+@lessons
+def test_a_question_is_on_the_wall_and_its_answer_comes_at_the_press_of_a_key(notebook):
+    cells, kinds = notebook.cells, slide_types(notebook)
+    for k, cell in enumerate(cells):
+        if cell.cell_type == "markdown" and "**Predict" in cell.source:
+            answer = next(i for i in range(k, len(cells)) if cells[i].cell_type == "code")
+            assert kinds[k] in ("slide", "subslide", "fragment"), cell.source[:60]
+            assert kinds[answer] in ("subslide", "fragment", "skip"), cell.source[:60]
+            assert kinds[answer] != "skip" or make.is_panel(cells[answer]) or make.height(cells[answer]) > make.TALLEST
+
+
+@lessons
+def test_every_figure_is_in_the_slides_and_fits(notebook):
+    for cell, kind in zip(notebook.cells, slide_types(notebook), strict=True):
+        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+            assert kind in ("subslide", "fragment") and make.height(cell) <= make.TALLEST, cell.source[:60]
+
+
+@lessons
+def test_no_slide_holds_more_than_the_wall(notebook):
+    used = 0
+    for cell, kind in zip(notebook.cells, slide_types(notebook), strict=True):
+        used = make.height(cell) if kind in ("slide", "subslide") else used + make.height(cell) * (kind == "fragment")
+        assert used <= make.TALLEST, cell.source[:60]
+
+
+@lessons
+def test_nbconvert_makes_a_deck(path, notebook):
+    """What `jupyter nbconvert --to slides --config helpers/make/slides.json` does, without writing the file."""
+    nbconvert = pytest.importorskip("nbconvert")
+    traitlets = pytest.importorskip("traitlets.config")
+    settings = traitlets.JSONFileConfigLoader("slides.json", path=str(Path(make.__file__).parent)).load_config()
+    deck, _ = nbconvert.SlidesExporter(config=settings).from_filename(str(path))
+    kinds = slide_types(notebook)
+    assert deck.count("<section") == kinds.count("slide") * 2 + kinds.count("subslide")
+    assert deck.count('class="notes"') == kinds.count("notes")
+    assert "width: 1440" in deck and "answer = ..." not in re.sub(r"<[^>]+>", "", deck)
+
+
+# --- the command that executes and tidies ------------------------------------------------------------------------------
+
+def test_without_names_the_command_takes_lessons_and_solutions(monkeypatch):
+    taken = []
+    monkeypatch.setattr(make, "execute", taken.append)
+    monkeypatch.setattr("sys.argv", ["notebooks"])
+    make.main()
+    assert taken == PATHS + SOLUTIONS
+
+
+def test_tidy_splits_at_sections_drops_foreign_metadata_and_does_nothing_twice(tmp_path, monkeypatch):
+    new = nbformat.v4
+    text = "# Title\n\nA promise."
+    foreign = {"execution": {}, "tags": ["t"]}
+    cells = [new.new_markdown_cell(text, id="a"), new.new_code_cell("x = 1", id="b", metadata=foreign),
+             new.new_markdown_cell("A sentence.\n\n## One\n\n**Predict:** what?\n\n## Two\n\nWords.", id="c"),
+             new.new_code_cell("y = 2", id="d"), new.new_markdown_cell("word " * 100, id="e"),
+             new.new_code_cell("answer = ...\n\ncheck(answer)", id="f")]
+    path = tmp_path / "01_a.ipynb"
+    nbformat.write(new.new_notebook(cells=cells), path)
+    monkeypatch.setattr("sys.argv", ["notebooks", "--tidy", str(path)])
+    make.main()
+    once, notebook = path.read_bytes(), nbformat.read(path, as_version=4)
+    assert [cell.id for cell in notebook.cells] == ["a", "b", "c", "c-1", "c-2", "d", "e", "f"]
+    assert [cell.source for cell in notebook.cells[2:5]] == ["A sentence.", "## One\n\n**Predict:** what?",
+                                                             "## Two\n\nWords."]
+    assert slide_types(notebook) == ["slide", "skip", "skip", "slide", "slide", "fragment", "notes", "skip"]
+    assert notebook.cells[1].metadata == {"slideshow": {"slide_type": "skip"}, "tags": ["t"]}
+    make.main()
+    assert path.read_bytes() == once
+
+
+def test_what_does_not_fit_below_goes_to_the_next_slide_or_into_the_notes():
+    new = nbformat.v4
+    tall = new.new_code_cell("\n".join(["x = 1"] * 30))
+    cells = [new.new_markdown_cell("# T"), new.new_markdown_cell("## S"), tall, new.new_markdown_cell("And so:"), tall,
+             new.new_markdown_cell("word " * 80), new.new_markdown_cell("**Predict:** " + "word " * 80)]
+    kinds = make.slide_types(cells)
+    assert kinds == ["slide", "slide", "fragment", "subslide", "fragment", "notes", "subslide"]
+    cells[4] = new.new_code_cell("\n".join(["x = 1"] * 33))
+    assert make.slide_types(cells)[4] == "subslide"
+    cells[4] = new.new_code_cell("\n".join(["x = 1"] * 50))
+    assert make.slide_types(cells)[4:6] == ["skip", "fragment"]

@@ -24,7 +24,8 @@ import pytest
 from helpers import install, publish
 from tests.test_project import ROOT, requirements
 
-PATHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+PATHS = LESSONS + sorted((ROOT / "notebooks" / "solutions").glob("[0-9]*.ipynb"))
 COURSE = "transfer-learning-course"  # the folder into which the setup cell puts the course
 FETCHED = f"helpers fetched into {COURSE}, installed course-extra\n"
 
@@ -54,8 +55,9 @@ def test_every_notebook_opens_with_its_own_badge_and_the_readme_has_all():
     link = re.compile(r"\[!\[[^]]*Colab\]\(https://colab\.research\.google\.com/assets/colab-badge\.svg\)\]\("
                       rf"https://colab\.research\.google\.com/github/{address()}/blob/main/notebooks/([^)]*)\)")
     for path in PATHS:
-        assert link.match(nbformat.read(path, as_version=4).cells[0].source)[1] == path.name
-    assert link.findall((ROOT / "README.md").read_text(encoding="utf-8")) == [path.name for path in PATHS]
+        own = link.match(nbformat.read(path, as_version=4).cells[0].source)[1]
+        assert own == path.relative_to(ROOT / "notebooks").as_posix()
+    assert link.findall((ROOT / "README.md").read_text(encoding="utf-8")) == [path.name for path in LESSONS]
 
 
 def test_all_setup_cells_are_the_same_short_plain_python():
@@ -68,7 +70,7 @@ def test_all_setup_cells_are_the_same_short_plain_python():
 @pytest.fixture
 def copy(tmp_path):
     """The files that hold the address, in a folder of their own."""
-    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "solutions").mkdir(parents=True)
     for path in [ROOT / "pyproject.toml", ROOT / "README.md", *PATHS]:
         shutil.copy(path, tmp_path / path.relative_to(ROOT))
     return tmp_path
@@ -103,7 +105,7 @@ def test_a_malformed_address_is_refused(wrong, copy):
 
 
 def test_a_notebook_that_lost_its_setup_cell_is_named_before_anything_is_written(copy):
-    path = copy / "notebooks" / PATHS[-1].name
+    path = copy / PATHS[-1].relative_to(ROOT)
     path.write_bytes(path.read_bytes().replace(b"git clone", b"git"))
     before = contents(copy)
     with pytest.raises(ValueError, match=f"{path.name} should hold the repository's address 2 times, not 1"):
@@ -198,7 +200,7 @@ def sentence(run: subprocess.CompletedProcess) -> str:
     return run.stderr.splitlines()[-1]
 
 
-@pytest.mark.parametrize("folder", [".", "notebooks", "tests/benchmarks"])
+@pytest.mark.parametrize("folder", [".", "notebooks", "notebooks/solutions", "tests/benchmarks"])
 def test_in_a_clone_the_cell_finds_the_helpers_from_any_folder(folder, machine):
     run = machine.run(setup_cell().source, ROOT / folder, PATH="")  # so there is no git
     assert (run.stdout, run.stderr) == ("helpers found, no package is missing\n", "")
@@ -321,7 +323,7 @@ def snapshot() -> dict[str, int]:
 
 @needs_git
 @needs_pip
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.name)
 def test_a_notebook_alone_in_an_empty_folder_runs_and_leaves_torch_as_it_is(path, machine, alone, github, wheels,
                                                                             tmp_path, monkeypatch):
     """Its cells up to the first figure, as the rest needs minutes; `setup()` and the helpers' assets are among them."""
