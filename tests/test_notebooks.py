@@ -198,7 +198,7 @@ def test_nbconvert_makes_a_deck(path, notebook):
     assert "width: 1440" in deck and "answer = ..." not in re.sub(r"<[^>]+>", "", deck)
 
 
-# --- the command that executes and tidies ------------------------------------------------------------------------------
+# --- the command that executes and tidies -----------------------------------------------------------------------------
 
 def test_without_names_the_command_takes_lessons_and_solutions(monkeypatch):
     taken = []

@@ -3,8 +3,8 @@
     python -m tests.benchmarks.growth             # about five minutes on two cores; the small network
 
 Two jobs. "frozen": the features of all images computed once, then 20 epochs of a head. "full": one epoch of every
-layer. One size varies at a time, the others are 500 images of 96 x 96 pixels and 10 classes. Each time is the fastest of
-three runs, taken by turns; the slope is the least-squares fit of log time on log size: 1 means in proportion.
+layer. One size varies at a time, the others are 500 images of 96 x 96 pixels and 10 classes. Each time is the fastest
+of three runs, taken by turns; the slope is the least-squares fit of log time on log size: 1 means in proportion.
 (Images a class is images / classes, so a label-efficiency curve moves along the first line.)
 Writes `build/growth.json` and `build/growth.png`.
 """
