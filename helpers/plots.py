@@ -721,7 +721,7 @@ def draws(original, pictures, changed=(), alt: str = "") -> None:
     height, width = original.shape[:2]
     columns, start = -(-len(pictures) // 2), 2 * width + 4 * gap
     right, bottom = start + columns * (width + gap), 2 * (height + gap)
-    figure = plt.figure(figsize=(9, 9 * (bottom + 36) / right), layout="none")
+    figure = plt.figure(figsize=(7.5, 7.5 * (bottom + 36) / right), layout="none")
     axis = figure.add_axes([0, 0, 1, 1])
     axis.imshow(original, extent=(gap, gap + 2 * width, bottom - gap, gap))
     axis.text(gap + width, 0, "stored image", ha="center", va="bottom", fontsize=13)
