@@ -637,7 +637,7 @@ def freeze_depth(layers, memory: dict, depth: int) -> None:
     layer is what training costs if it and all layers behind it learn.
     """
     figure = Figure(figsize=(9.5, 4.9), layout="none")
-    drawing, bars = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.25])
+    drawing, bars = figure.subplots(2, 1, height_ratios=[1, 1.25])
     figure.subplots_adjust(0.085, 0.19, 0.995, 0.93, hspace=0.2)
     first = len(layers) - depth  # the first one that learns
     for x, layer in enumerate(layers):
@@ -649,7 +649,7 @@ def freeze_depth(layers, memory: dict, depth: int) -> None:
     for x, words, colour in (((first - 1) / 2, "frozen", GREY), ((first + len(layers) - 1) / 2, "learn", ORANGE)):
         if colour == ORANGE or first:
             drawing.text(x, 0.58, words, ha="center", va="bottom", weight="bold", color=colour, fontsize=13)
-    drawing.set(ylim=(-0.55, 0.62))
+    drawing.set(xlim=(-0.6, len(layers) - 0.4), ylim=(-0.55, 0.62))
     drawing.set_axis_off()
     places, bottom = np.arange(len(layers))[::-1], np.zeros(len(layers))
     for part, colour in PART_COLOURS.items():
@@ -660,8 +660,9 @@ def freeze_depth(layers, memory: dict, depth: int) -> None:
         bottom += sizes
     bars.text(first, bottom[depth - 1] + 0.02 * bottom.max(), f"{bottom[depth - 1]:.1f}", ha="center", weight="bold")
     bars.set(ylabel="memory of a step (MB)", xlim=(-0.6, len(layers) - 0.4), ylim=(0, 1.15 * bottom.max()))
-    bars.set_xticks(range(len(layers)), [layer.name for layer in layers], rotation=40, ha="right", fontsize=11)
-    bars.grid(axis="x", visible=False)
+    bars.set_xticks([])  # names are plain text: ticks take a third of the time that the whole figure does
+    for x, layer in enumerate(layers):
+        bars.text(x + 0.25, -0.03 * bars.get_ylim()[1], layer.name, rotation=40, ha="right", va="top", fontsize=11)
     legend = bars.legend(loc="lower right", bbox_to_anchor=(1, 0.99), ncols=4, handlelength=1.2, columnspacing=1.2)
     for handle in legend.legend_handles:
         handle.set_alpha(1)
