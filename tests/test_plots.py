@@ -64,8 +64,7 @@ FIGURES = {
     "training_curves": lambda: plots.training_curves(TWO),
     "learning_rate_search": lambda: plots.learning_rate_search({m: {0.001: 0.4, 0.01: 0.6} for m in TWO}),
     "confusion": lambda: plots.confusion(1 + np.diag(range(0, 50, 5)), CLASSES),
-    "mistakes": lambda: plots.mistakes(SPLIT, EVALUATION, EVALUATION.mistakes()[:8], MAPS.repeat_interleave(8, 1).repeat(
-        1, 1, 8)),
+    "mistakes": lambda: plots.mistakes(SPLIT, EVALUATION, EVALUATION.mistakes()[:8], torch.rand(8, 96, 96)),
     "freeze_depth": lambda: plots.freeze_depth(WEIGHTED, MEMORY, depth=3),
     "live_curves": lambda: plots.live_curves({"frozen, seed 1": history(), "depth 3, rate 0.003": history(3)}, 16),
     "picture_answers": lambda: plots.picture_answers(IMAGE, {"before: 91 classes": [("animal-mammal", 0.6), ("x", 0.1)],
