@@ -43,7 +43,7 @@ def paragraph(words: str) -> str:
 
 # --- notebook 02 ---
 
-def layer_explorer(model, examples, preprocess, start: int = 0, count: int = 8) -> ipywidgets.VBox:
+def layer_explorer(model, examples, preprocess, start: int = 0, count: int = 8) -> Panel:
     """Choose an image and a layer of `features`; see its numbers, its maps and what a unit sees (`plots.layer_view`).
 
     `examples` is an `ImageSplit` with one image of each class, `start` the one shown first. Children of the result: a
@@ -96,7 +96,7 @@ def _layer_facts(layer: anatomy.Layer, total: dict, channels: list, unit: tuple,
 
 # --- notebook 04 ---
 
-def freeze_depth(layers, memory: dict, trained: dict, images: int, depth: int) -> ipywidgets.VBox:
+def freeze_depth(layers, memory: dict, trained: dict, images: int, depth: int) -> Panel:
     """A slider for how many layers learn, counted from the top, above `plots.freeze_depth` and a sentence.
 
     `memory[d]` (bytes by part) and `trained[d]` (parameters) hold the answer for every depth d; nothing is computed.
@@ -116,7 +116,7 @@ def freeze_depth(layers, memory: dict, trained: dict, images: int, depth: int) -
     return panel({"depth": slider}, draw)
 
 
-class LiveTraining(ipywidgets.VBox):
+class LiveTraining(Panel):
     """Train at a click, watch the curves grow, and stop when you have seen enough.
 
     `model` and `history` hold the network that the last run left, and what happened; None before the first run.
@@ -209,10 +209,10 @@ class LiveTraining(ipywidgets.VBox):
         self.status.value = paragraph(words)
 
     def draw(self) -> None:
-        self.figure.value = plots.rendered(plots.live_curves, self.earlier | self.own, self.epochs)
+        self.figure.value = fitted(plots.rendered(plots.live_curves, self.earlier | self.own, self.epochs))
 
 
-def mistakes_browser(split, evaluation, explain, count: int = 8) -> ipywidgets.VBox:
+def mistakes_browser(split, evaluation, explain, count: int = 8) -> Panel:
     """Menus for order, true class, answer and heat map, above `count` mistakes of that kind and a sentence.
 
     `explain(images, classes)` returns a heat map (H, W) from 0 to 1 for each image: where it speaks for that class.
@@ -245,7 +245,7 @@ def mistakes_browser(split, evaluation, explain, count: int = 8) -> ipywidgets.V
 
 # --- notebook 03 ---
 
-def augmentation(original, draw, judge) -> ipywidgets.VBox:
+def augmentation(original, draw, judge) -> Panel:
     """Sliders for an augmentation pipeline and a question; the draws, what they mean, and the pipeline as text to copy.
 
     Args:
@@ -294,7 +294,7 @@ def augmentation(original, draw, judge) -> ipywidgets.VBox:
 
 # --- notebook 04: a picture of one's own ---
 
-def try_picture(networks: dict, preprocess, start) -> ipywidgets.VBox:
+def try_picture(networks: dict, preprocess, start) -> Panel:
     """Upload a picture, or take one with the phone's camera; see what each network takes it for.
 
     `networks[label]` is (model, class names), `start` the image (3, H, W) uint8 that is shown at first. Children of the

@@ -20,11 +20,12 @@ SECONDS = 600  # for all cells of a notebook: many times what the slowest takes
 # notebook -> the function that makes a panel -> the labels of the controls that change what it shows
 PANELS = {
     "02": {"layer_explorer": ["image", "layer"]},
-    "03": {"augmentation": ["padding", "flip", "rotation", "brightness", "hue"]},
-    "04": {"mistakes_browser": ["true class", "answer"]},
+    "03": {"augmentation": ["padding", "crop", "flip", "rotation", "brightness", "hue", "seed"]},
+    "04": {"freeze_depth": ["depth"], "mistakes_browser": ["order", "heat map", "true class", "answer"]},
 }
-TRAININGS = {}  # notebook -> the function that makes a panel with Start and Stop
-UPLOADS = {}  # notebook -> the function that makes a panel with an upload, and what its text must hold afterwards
+TRAININGS = {"04": "LiveTraining"}  # notebook -> the function that makes a panel with Start and Stop
+# notebook -> the function that makes a panel with an upload, and what its text must hold afterwards
+UPLOADS = {"04": ("try_picture", r"photograph\.jpg, as the networks see it\.[\s\S]* %")}
 
 pytestmark = [
     pytest.mark.browser,
