@@ -56,7 +56,7 @@ def layer_explorer(model, examples, preprocess, start: int = 0, count: int = 8) 
     names = [examples.classes[label] for label in examples.labels.tolist()]
     wide = {"width": "480px", "max_width": "100%"}
     image = ipywidgets.Dropdown(options=[(name, k) for k, name in enumerate(names)], value=start, description="image")
-    layer = ipywidgets.SelectionSlider(options=[(f"{row.name} ({row.kind})", row) for row in rows], layout=wide,
+    layer = ipywidgets.SelectionSlider(options=[(row.name, row) for row in rows], layout=wide,
                                        value=anatomy.last_of_blocks(rows, "Conv2d")[2], description="layer")
 
     @functools.lru_cache(maxsize=16)
