@@ -67,7 +67,7 @@ def setup(backbone: str | None = None, data: str | None = None, seed: int = 0) -
     device = torch.device("cuda" if gpu else "cpu")
     slow = ", which will be slow without a GPU" if device.type == "cpu" and backbone != "pocket_vgg" else ""
     print(f"{track} track ({reason}): {backbone} on {data} data, {device.type}, seed {seed}{slow}")
-    return Lab(track, backbone, data, device, seed, cache, per_class=25 if device.type == "cpu" else 100,
+    return Lab(track, backbone, data, device, seed, cache, per_class=20 if device.type == "cpu" else 100,
                rate=3e-4 if backbone == "pocket_vgg" else 3e-5)  # ten times the latter destroys what VGG-16 has learnt
 
 
