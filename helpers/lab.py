@@ -5,6 +5,7 @@ CPU, offline. **full**: VGG-16 pre-trained on ImageNet, and STL-10, best on a GP
 """
 from __future__ import annotations
 
+import gc
 import os
 import random
 from dataclasses import dataclass
@@ -64,6 +65,8 @@ def setup(backbone: str | None = None, data: str | None = None, seed: int = 0) -
             track, reason = "pocket", "weights or data of the full track can't be had"
     backbone, data = backbone or TRACKS[track][0], data or TRACKS[track][1]
     random.seed(seed), np.random.seed(seed), torch.manual_seed(seed)
+    if not gc.get_freeze_count():  # once: what is imported by now stays, and need not be searched for garbage again and
+        gc.freeze()  # again, which would halt a panel for half a second every now and then
     device = torch.device("cuda" if gpu else "cpu")
     slow = ", which will be slow without a GPU" if device.type == "cpu" and backbone != "pocket_vgg" else ""
     print(f"{track} track ({reason}): {backbone} on {data} data, {device.type}, seed {seed}{slow}")

@@ -508,6 +508,7 @@ def learning_rate(rates: list[float], epochs: int) -> None:
     figure, axis = plt.subplots(figsize=(7, 2.8))
     axis.plot(np.arange(len(rates)) * epochs / len(rates), rates, color=BLUE)
     axis.set(xlabel="epoch", ylabel="learning rate", ylim=(0, None), xlim=(0, epochs))
+    axis.xaxis.get_major_locator().set_params(integer=True)
     show(figure, f"The learning rate rises over the first tenth of {epochs} epochs, then falls along a cosine to zero.")
 
 

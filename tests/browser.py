@@ -127,18 +127,16 @@ def cell_with(page, words: str):
 
 
 def change(cell, label: str) -> None:
-    """Move the slider, or choose the next entry of the menu, that is labelled so, with the keyboard."""
+    """Move the slider that is labelled so, with the keyboard, or choose the next entry of the menu."""
     row = cell.locator(".widget-inline-hbox").filter(has=cell.page.locator(f"label:text-is('{label}')"))
     control = row.locator(".noUi-handle, select").first
-    control.focus()
     if control.evaluate("control => control.tagName") == "SELECT":
-        keys = ["Space", "ArrowDown", "Enter"]  # an arrow on a closed menu is JupyterLab's: it moves to the next cell
-    else:
-        at_the_end = control.get_attribute("aria-valuenow") == control.get_attribute("aria-valuemax")
-        keys = ["ArrowLeft" if at_the_end else "ArrowRight"]
-    for key in keys:
-        cell.page.keyboard.press(key)
-        cell.page.wait_for_timeout(100)
+        count, chosen = control.evaluate("control => [control.options.length, control.selectedIndex]")
+        control.select_option(index=(chosen + 1) % count)
+        return
+    control.focus()
+    at_the_end = control.get_attribute("aria-valuenow") == control.get_attribute("aria-valuemax")
+    cell.page.keyboard.press("ArrowLeft" if at_the_end else "ArrowRight")
 
 
 def shown(cell) -> str:

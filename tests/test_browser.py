@@ -21,7 +21,7 @@ SECONDS = 600  # for all cells of a notebook: many times what the slowest takes
 PANELS = {
     "02": {"layer_explorer": ["image", "layer"]},
     "03": {"augmentation": ["padding", "crop", "flip", "rotation", "brightness", "hue", "seed"]},
-    "04": {"freeze_depth": ["depth"], "mistakes_browser": ["order", "heat map", "true class", "answer"]},
+    "04": {"freeze_depth": ["depth"], "mistakes_browser": ["answer", "order", "heat map"]},
 }
 TRAININGS = {"04": "LiveTraining"}  # notebook -> the function that makes a panel with Start and Stop
 # notebook -> the function that makes a panel with an upload, and what its text must hold afterwards
@@ -71,7 +71,7 @@ def photograph(page, number: str, function: str) -> None:
 
 
 def use_panel(page, function: str, labels: list[str]) -> None:
-    """Change each control with the keyboard; what the panel shows must change."""
+    """Change each control; what the panel shows must change."""
     cell = browser.cell_with(page, f"widgets.{function}(")
     for label in labels:
         before = browser.shown(cell)

@@ -74,7 +74,8 @@ def test_03_measures_stl10_and_normalises_as_the_weights_want(results, world):
     own = [(train.labels == label).nonzero().flatten()[:-100] for label in range(10)]
     mean, std = channel_statistics(train.images[[k for part in own for k in part]])
     assert f"red    mean {mean[0]:.4f}, standard deviation {std[0]:.4f}" in result.text
-    assert f"red    my normalisation = {0.229 / std[0]:.2f} x the backbone's" in result.text
+    assert (f"red    mean 0.4850 (mine {mean[0]:.4f}), std 0.2290 (mine {std[0]:.4f}): "
+            f"what it gets with mine = {0.229 / std[0]:.2f} x") in result.text
 
 
 def test_04_trains_frozen_and_full(results):
