@@ -65,8 +65,8 @@ def setup(backbone: str | None = None, data: str | None = None, seed: int = 0) -
             track, reason = "pocket", "weights or data of the full track can't be had"
     backbone, data = backbone or TRACKS[track][0], data or TRACKS[track][1]
     random.seed(seed), np.random.seed(seed), torch.manual_seed(seed)
-    if not gc.get_freeze_count():  # once: what is imported by now stays, and need not be searched for garbage again and
-        gc.freeze()  # again, which would halt a panel for half a second every now and then
+    if not gc.get_freeze_count():
+        gc.freeze()  # what is imported by now will stay; to search it for garbage halts a panel for half a second at times
     device = torch.device("cuda" if gpu else "cpu")
     slow = ", which will be slow without a GPU" if device.type == "cpu" and backbone != "pocket_vgg" else ""
     print(f"{track} track ({reason}): {backbone} on {data} data, {device.type}, seed {seed}{slow}")
