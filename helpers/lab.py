@@ -66,7 +66,7 @@ def setup(backbone: str | None = None, data: str | None = None, seed: int = 0) -
     backbone, data = backbone or TRACKS[track][0], data or TRACKS[track][1]
     random.seed(seed), np.random.seed(seed), torch.manual_seed(seed)
     if not gc.get_freeze_count():
-        gc.freeze()  # what is imported by now will stay; to search it for garbage halts a panel for half a second at times
+        gc.freeze()  # what is imported by now will stay; to search it for garbage would halt panels at times
     device = torch.device("cuda" if gpu else "cpu")
     slow = ", which will be slow without a GPU" if device.type == "cpu" and backbone != "pocket_vgg" else ""
     print(f"{track} track ({reason}): {backbone} on {data} data, {device.type}, seed {seed}{slow}")
