@@ -37,8 +37,8 @@ def panel(controls: dict, draw) -> Panel:
 
 
 def paragraph(words: str) -> str:
-    """A sentence as HTML, large enough to be read from the back of a room."""
-    return f"<p style='font-size: 15px; line-height: 1.4'>{html.escape(words)}</p>"
+    """A sentence as HTML, large enough to be read from the back of a room; a screen reader says it when it changes."""
+    return f"<p role='status' style='font-size: 15px; line-height: 1.4'>{html.escape(words)}</p>"
 
 
 # --- notebook 02 ---
@@ -285,9 +285,8 @@ def augmentation(original, draw, judge) -> Panel:
     def show(verdict: str, **settings) -> str:
         pictures, code = draw(**settings)
         framed, sentence = judge(pictures, verdict)
-        text = f"<p style='font-size: 16px; margin: 8px 0'>{html.escape(sentence)}</p>"
-        text += f"<pre style='font-size: 14px; line-height: 1.3'>{html.escape(code)}</pre>"
-        return plots.rendered(plots.draws, original, pictures, framed) + text
+        text = f"<pre style='font-size: 14px; line-height: 1.3'>{html.escape(code)}</pre>"
+        return plots.rendered(plots.draws, original, pictures, framed) + paragraph(sentence) + text
 
     return panel(sliders | {"verdict": verdict}, show)
 
@@ -315,7 +314,7 @@ def try_picture(networks: dict, preprocess, start) -> Panel:
                 sentence = f"{name} can't be shown. {error} Below is still the picture before it."
         answers = pictures.answers(networks, preprocess, shown[0])
         figure = plots.rendered(plots.picture_answers, shown[0], answers)
-        return f"<p role='status' style='font-size: 14px'>{html.escape(sentence)}</p>{figure}{_table(answers)}"
+        return paragraph(sentence) + figure + _table(answers)
 
     return panel({"upload": ipywidgets.FileUpload(accept="image/*", description="picture")}, draw)
 
