@@ -60,8 +60,8 @@ def run(task: Task, side: str, seed: int, lr: float | None = None) -> dict:
         history = fit(backbones.head(model), few, exam, lr=lr, epochs=task.epochs, seed=seed)
     else:
         backbones.fold_first_linear(model)
-        history = fit(model, train, val, groups=backbones.parameter_groups(model, lr, 10 * lr), epochs=task.epochs,
-                      preprocess=preprocess, batch_size=usual_recipe.BATCH, seed=seed)
+        history = fit(model, train, val, groups=backbones.parameter_groups(model, lr, 3 * lr), epochs=task.epochs,
+                      preprocess=preprocess, seed=seed)
     return {"seconds": time.perf_counter() - start, "accuracy": history.best_accuracy}
 
 
