@@ -33,7 +33,7 @@ def pooled_features(model: VGG, inputs: Tensor) -> Tensor:
 
 
 def extract(model: nn.Module, split: ImageSplit, preprocess: Preprocess, compute=hidden_features,
-            batch_size: int = 250, views: int = 1, seed: int = 0) -> TensorDataset:
+            batch_size: int = 128, views: int = 1, seed: int = 0) -> TensorDataset:
     """One pass over `split` in evaluation mode: a `TensorDataset` of features (n, d) float32 and labels (n,).
 
     `compute(model, inputs)` gives a batch's features. The model is left in the mode it was in. With `views` above 1,
