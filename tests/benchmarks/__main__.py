@@ -23,7 +23,7 @@ from tests.benchmarks.measure import TASKS
 
 OUT = Path("build/benchmarks.json")
 SIDES = ("recipe", "ours")
-RATES = {"recipe": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1), "ours": (3e-5, 1e-4, 3e-4, 1e-3, 1e-2)}
+RATES = {"recipe": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1), "ours": (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)}
 
 
 def measure(task: str, side: str, seed: int, lr: float | None = None) -> dict:

@@ -37,7 +37,7 @@ class Task:
 
 TASKS = {
     "frozen pocket": Task("pocket_vgg", True, 200, 20, 20, 1e-2, 1e-2),
-    "frozen vgg16": Task("vgg16", True, 50, 10, 20, 1e-2, 1e-3),
+    "frozen vgg16": Task("vgg16", True, 50, 10, 20, 1e-2, 3e-3),
     "full pocket": Task("pocket_vgg", False, 100, 20, 20, 1e-2, 1e-3),
     "full vgg16": Task("vgg16", False, 20, 5, 2, 1e-3, 3e-5),
 }
