@@ -123,6 +123,12 @@ def cell_with(page, words: str):
     page.evaluate(f"number => {NOTEBOOK}.content.scrollToItem(number, 'start')", number)
     cell = page.locator(f".jp-Notebook .jp-Cell[data-windowed-list-index='{number}']")
     cell.wait_for()
+    place = None
+    for _ in range(20):  # it moves as long as the cells above it are being drawn
+        before, place = place, cell.bounding_box()
+        if before == place is not None:
+            break
+        page.wait_for_timeout(300)
     return cell
 
 

@@ -76,8 +76,13 @@ def use_panel(page, function: str, labels: list[str]) -> None:
     for label in labels:
         before = browser.shown(cell)
         assert before and "Traceback" not in before
+        changed = lambda before=before: browser.shown(cell) not in ("", before)
         browser.change(cell, label)
-        browser.wait_until(lambda before=before: browser.shown(cell) not in ("", before), 20, f"{label} changes it")
+        try:
+            browser.wait_until(changed, 10, f"{label} changes it")
+        except AssertionError:  # as a reader does: once in many runs JupyterLab loses an event on a newly drawn cell
+            browser.change(cell, label)
+            browser.wait_until(changed, 10, f"{label} changes it, at the second try")
     assert "Traceback" not in browser.shown(cell)
 
 
