@@ -72,6 +72,8 @@ def draw(results: dict, path: Path) -> None:
         for (job, times), marker in zip(jobs.items(), "os", strict=True):
             axes.loglog(SIZES[name], times, marker=marker, label=f"{job}, slope {slope(SIZES[name], times):.2f}")
         axes.set(xlabel=name, xticks=SIZES[name], xticklabels=SIZES[name])
+        axes.set_yscale("log", base=2)
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.minorticks_off()
         axes.legend()
     figure.axes[0].set_ylabel("seconds")
