@@ -17,7 +17,7 @@ from torchvision.transforms import v2
 
 from helpers import anatomy, backbones
 from helpers.augment import Preprocess, normalise
-from helpers.features import in_batches
+from helpers.features import AT_ONCE, in_batches
 from helpers.training import evaluate
 
 
@@ -413,7 +413,7 @@ def _ten_class_problem(answer, val, preprocess) -> tuple[str | None, float]:
     if not isinstance(answer, nn.Module) or next(answer.parameters(), None) is None:
         return "The answer is the trained network.", 0.0
     try:
-        logits = in_batches(answer, val, preprocess, lambda model, inputs: model(inputs), 128)[0].cpu()
+        logits = in_batches(answer, val, preprocess, lambda model, inputs: model(inputs), AT_ONCE)[0].cpu()
     except Exception as error:  # whatever a network that does not fit these images may raise
         return f"It can't be shown the validation images: {type(error).__name__}, {str(error).splitlines()[0]}", 0.0
     if logits.shape != (len(val), len(val.classes)):

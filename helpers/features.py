@@ -16,6 +16,7 @@ from torchvision.models.vgg import VGG
 from helpers.augment import Preprocess
 from helpers.datasets import ImageSplit
 
+AT_ONCE = 128  # images in a batch without gradients; on a CPU, 250 are slower and need more memory
 NO_ROOM = ("The GPU's memory is too small, even with one image at a time: close other notebooks that use the GPU, "
            "freeze more layers, or take a smaller network.")
 
@@ -33,7 +34,7 @@ def pooled_features(model: VGG, inputs: Tensor) -> Tensor:
 
 
 def extract(model: nn.Module, split: ImageSplit, preprocess: Preprocess, compute=hidden_features,
-            batch_size: int = 128, views: int = 1, seed: int = 0) -> TensorDataset:
+            batch_size: int = AT_ONCE, views: int = 1, seed: int = 0) -> TensorDataset:
     """One pass over `split` in evaluation mode: a `TensorDataset` of features (n, d) float32 and labels (n,).
 
     `compute(model, inputs)` gives a batch's features. The model is left in the mode it was in. With `views` above 1,

@@ -15,7 +15,7 @@ from torch.utils.data import TensorDataset
 
 from helpers import checkpoints
 from helpers.augment import Preprocess
-from helpers.features import NO_ROOM, in_batches, within_memory
+from helpers.features import AT_ONCE, NO_ROOM, in_batches, within_memory
 from helpers.progress import Progress
 
 
@@ -63,7 +63,7 @@ class Evaluation:
     accuracy: float
     logits: Tensor
     labels: Tensor
-    batch_size: int = 128
+    batch_size: int = AT_ONCE
 
     @property
     def predictions(self) -> Tensor:
@@ -132,7 +132,7 @@ def resident(split, device: torch.device) -> TensorDataset:
     return TensorDataset(*tensors)
 
 
-def evaluate(model: nn.Module, split, preprocess: Preprocess | None = None, batch_size: int = 128) -> Evaluation:
+def evaluate(model: nn.Module, split, preprocess: Preprocess | None = None, batch_size: int = AT_ONCE) -> Evaluation:
     """Loss, accuracy and logits in evaluation mode, without augmentation. The model's mode is put back afterwards.
 
     `split` has `.tensors`: (uint8 images or float features, int64 labels); `preprocess` turns images into inputs. All
@@ -238,7 +238,7 @@ def fit(model: nn.Module, train, val, *, lr: float = 1e-3, groups: list[dict] | 
     prepare = (lambda images: images) if preprocess is None else \
         (lambda images: preprocess.augment(images, generator)) if augment else preprocess
 
-    history, best, part, exam_part = History(), None, min(batch_size, count), 128
+    history, best, part, exam_part = History(), None, min(batch_size, count), AT_ONCE
     if checkpoint:
         checkpoint, running = Path(checkpoint), (model, optimiser, schedule, scaler, generator)
         call = checkpoints.fingerprint(model, optimiser, train, val, preprocess, {
