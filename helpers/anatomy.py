@@ -1,6 +1,6 @@
 """What a network is made of, measured from the network: layer tables, receptive fields, feature maps, filters.
 
-Everything here is for networks whose layers run one after the other, as VGG's do. Nothing is drawn; see `plots`.
+Everything here is for networks whose layers run one after the other, as VGG's do. Nothing is drawn here.
 """
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.functional import cross_entropy
 
 
 @dataclass(frozen=True)
@@ -196,3 +197,27 @@ def strongest(maps: Tensor, count: int) -> list[int]:
 def brightest(one_map: Tensor) -> tuple[int, int]:
     """(row, column) of the largest value of one map (H, W); the first one where several are equal."""
     return divmod(int(one_map.argmax()), one_map.shape[1])
+
+
+def memory_of_step(model: nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, int]:
+    """Bytes that one training step with AdamW must hold, counted on the tensors themselves, on any device.
+
+    That includes `meta`, whose tensors have a size and no contents: there, even VGG-16 takes a few milliseconds.
+    "weights"; "gradients" and "optimiser" (two running averages), for trainable parameters only; "activations", what
+    autograd keeps of the forward pass for the backward pass. The model's weights and gradients are left as they are.
+    """
+    kept: dict[int, int] = {}  # by storage, since several tensors may share one; a meta tensor has no other address
+    weights = {p.untyped_storage()._cdata for p in model.parameters()}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in weights:
+            kept[storage._cdata] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = cross_entropy(model(inputs), labels)
+    size = sum(p.numel() * p.element_size() for p in model.parameters())
+    trainable = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+    del loss
+    return {"weights": size, "gradients": trainable, "optimiser": 2 * trainable, "activations": sum(kept.values())}

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from helpers.augment import Preprocess
+from helpers.preprocess import Preprocess
 
 # --- files -------------------------------------------------------------------------------------------------------
 

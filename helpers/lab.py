@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from helpers import backbones, datasets, downloads, stl10
+from helpers import datasets, networks
+from helpers.fetch import downloads, stl10, weights
 
 TRACKS = {"pocket": ("pocket_vgg", "pocket"), "full": ("vgg16", "stl10")}
 
@@ -53,7 +54,7 @@ def setup(backbone: str | None = None, data: str | None = None, seed: int = 0) -
     wish, gpu, cache = os.environ.get("TL_TRACK"), torch.cuda.is_available(), downloads.cache_folder()
     track, reason = wish or ("full" if gpu else "pocket"), f"TL_TRACK={wish}" if wish else "GPU" if gpu else "no GPU"
     _check("track TL_TRACK", track, TRACKS)
-    _check("backbone", backbone or "vgg16", backbones.NAMES)
+    _check("backbone", backbone or "vgg16", networks.NAMES)
     _check("data set", data or "stl10", datasets.NAMES)
     if track == "full":
         try:
@@ -82,6 +83,6 @@ def _check(what: str, name: str, valid) -> None:
 
 def _fetch(backbone: str, data: str, cache: Path) -> None:
     if backbone != "pocket_vgg":
-        backbones.weights_file(backbone)
+        weights.weights_file(backbone)
     if data == "stl10":
         stl10.fetch(cache)

@@ -1,4 +1,4 @@
-"""A picture of one's own: read from a file as phones, cameras and the web make them, and shown to networks."""
+"""A picture of one's own: read from a file as phones, cameras and the web make them."""
 from __future__ import annotations
 
 import io
@@ -79,18 +79,3 @@ def _square(image: Image.Image, size: int) -> Image.Image:
     if see_through:
         square = Image.alpha_composite(Image.new("RGBA", square.size, "white"), square).convert("RGB")
     return square
-
-
-@torch.no_grad()
-def answers(networks: dict, preprocess, image: Tensor, count: int = 5) -> dict[str, list[tuple[str, float]]]:
-    """What each network takes an image (3, H, W) uint8 for: its `count` most confident answers, (class, 0 to 1) each.
-
-    `networks[label]` is (model, class names). The models are left in evaluation mode.
-    """
-    found = {}
-    for label, (model, classes) in networks.items():
-        device = next(model.parameters()).device
-        confidences = model.eval()(preprocess(image[None].to(device))).softmax(1)[0]
-        values, places = confidences.topk(min(count, len(classes)))
-        found[label] = [(classes[k], value) for k, value in zip(places.tolist(), values.tolist(), strict=True)]
-    return found

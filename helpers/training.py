@@ -1,4 +1,4 @@
-"""Training and evaluation: `fit`, `evaluate`, and the `History` of a run. Notebook 04 writes these loops by hand."""
+"""Training: `fit`, and the `History` of a run. Notebook 04 writes this loop by hand."""
 from __future__ import annotations
 
 import functools
@@ -14,8 +14,8 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import TensorDataset
 
 from helpers import checkpoints
-from helpers.augment import Preprocess
-from helpers.features import AT_ONCE, NO_ROOM, in_batches, within_memory
+from helpers.inference import AT_ONCE, NO_ROOM, evaluate, within_memory
+from helpers.preprocess import Preprocess
 from helpers.progress import Progress
 
 
@@ -50,47 +50,6 @@ class History:
     def peak_memory(self) -> int | None:
         """The highest `memory` of all epochs, in bytes; None on a CPU."""
         return max((memory for memory in self.column("memory") if memory is not None), default=None)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The outcome on a data set: mean `loss`, `accuracy` (0 to 1), `logits` (n, classes) and `labels` (n,).
-
-    `batch_size` is the number of images at a time for which the memory was large enough.
-    """
-
-    loss: float
-    accuracy: float
-    logits: Tensor
-    labels: Tensor
-    batch_size: int = AT_ONCE
-
-    @property
-    def predictions(self) -> Tensor:
-        return self.logits.argmax(1)
-
-    def confusion(self) -> Tensor:
-        """Counts of shape (classes, classes): row = true class, column = predicted class."""
-        classes = self.logits.shape[1]
-        return torch.bincount(self.labels * classes + self.predictions, minlength=classes**2).view(classes, classes)
-
-    @property
-    def confidences(self) -> Tensor:
-        """The probability (0 to 1) that the network gave to each of its answers, shape (n,)."""
-        return self.logits.softmax(1).amax(1)
-
-    def mistakes(self, true: int | None = None, answer: int | None = None, most_certain: bool = True) -> list[int]:
-        """Which images were answered wrong, by number: the most certain answers first, or the least certain.
-
-        `true` and `answer` keep only those of one true class, and those taken for one class.
-        """
-        wrong = self.predictions != self.labels
-        if true is not None:
-            wrong &= self.labels == true
-        if answer is not None:
-            wrong &= self.predictions == answer
-        order = self.confidences.argsort(descending=most_certain, stable=True)
-        return order[wrong[order]].tolist()
 
 
 def layers_in_order(model: nn.Module) -> list[nn.Module]:
@@ -130,18 +89,6 @@ def resident(split, device: torch.device) -> TensorDataset:
     if device.type == "cuda" and sum(t.nbytes for t in tensors) <= torch.cuda.mem_get_info(device)[0] / 4:
         tensors = [tensor.to(device) for tensor in tensors]
     return TensorDataset(*tensors)
-
-
-def evaluate(model: nn.Module, split, preprocess: Preprocess | None = None, batch_size: int = AT_ONCE) -> Evaluation:
-    """Loss, accuracy and logits in evaluation mode, without augmentation. The model's mode is put back afterwards.
-
-    `split` has `.tensors`: (uint8 images or float features, int64 labels); `preprocess` turns images into inputs. All
-    is computed in float32. A batch that does not fit into the GPU's memory is halved, which changes nothing else.
-    """
-    logits, batch_size = in_batches(model, split, preprocess, lambda model, inputs: model(inputs), batch_size)
-    labels = split.tensors[1].to(logits.device)
-    loss, accuracy = cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()
-    return Evaluation(loss.item(), accuracy.item(), logits.cpu(), labels.cpu(), batch_size)
 
 
 def backward(model: nn.Module, inputs: Tensor, labels: Tensor, part: int, label_smoothing: float = 0.0,
@@ -291,30 +238,6 @@ def fit(model: nn.Module, train, val, *, lr: float = 1e-3, groups: list[dict] | 
                 break
     model.load_state_dict(best, strict=False)  # not strict: frozen weights are not in it, they are as they were
     return history
-
-
-def memory_of_step(model: nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, int]:
-    """Bytes that one training step with AdamW must hold, counted on the tensors themselves, on any device.
-
-    That includes `meta`, whose tensors have a size and no contents: there, even VGG-16 takes a few milliseconds.
-    "weights"; "gradients" and "optimiser" (two running averages), for trainable parameters only; "activations", what
-    autograd keeps of the forward pass for the backward pass. The model's weights and gradients are left as they are.
-    """
-    kept: dict[int, int] = {}  # by storage, since several tensors may share one; a meta tensor has no other address
-    weights = {p.untyped_storage()._cdata for p in model.parameters()}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in weights:
-            kept[storage._cdata] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss = cross_entropy(model(inputs), labels)
-    size = sum(p.numel() * p.element_size() for p in model.parameters())
-    trainable = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
-    del loss
-    return {"weights": size, "gradients": trainable, "optimiser": 2 * trainable, "activations": sum(kept.values())}
 
 
 class _NoBar:

@@ -2,14 +2,14 @@
 import pytest
 import torch
 
-from helpers import backbones, datasets
-from helpers.datasets import ImageSplit
+from helpers import datasets, images, networks
+from helpers.images import ImageSplit
 
 
 @pytest.fixture(scope="session")
 def pocket():
     """The three splits of the pocket data set, composed once."""
-    return {split: datasets.pocket(split) for split in datasets.SPLITS}
+    return {split: datasets.pocket(split) for split in images.SPLITS}
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def slim():
     """
 
     def make(name: str, num_classes: int = 3, seed: int = 0):
-        model = backbones.build(name, weights=None, device="meta")
+        model = networks.build(name, weights=None, device="meta")
         channels = model.classifier[0].in_features
         model.classifier[0] = torch.nn.Linear(channels, 16, device="meta")
         model.classifier[3] = torch.nn.Linear(16, 16, device="meta")
@@ -46,6 +46,6 @@ def slim():
                 torch.nn.init.normal_(layer.bias, std=0.1)
             elif isinstance(layer, torch.nn.BatchNorm2d):
                 layer.reset_parameters()
-        return backbones.replace_head(model, num_classes, seed=seed)
+        return networks.replace_head(model, num_classes, seed=seed)
 
     return make

@@ -23,7 +23,7 @@ from torchvision.datasets import STL10
 from torchvision.models.vgg import VGG, cfgs, make_layers
 
 from helpers import datasets
-from helpers.datasets import ImageSplit
+from helpers.images import ImageSplit
 
 ROOT = Path(__file__).resolve().parent.parent
 PER_CLASS = {"train": 160, "test": 40}  # of the 160, the last 100 become "val"

@@ -4,18 +4,18 @@ import torch
 from torch import nn
 from torchvision import models
 
-from helpers import anatomy, backbones
+from helpers import anatomy, networks
 
 
 @pytest.fixture(scope="module")
 def vgg16_table():
-    return anatomy.layer_table(backbones.build("vgg16", device="meta"), 224)
+    return anatomy.layer_table(networks.build("vgg16", device="meta"), 224)
 
 
 @pytest.mark.parametrize("name", ["vgg11", "vgg16", "vgg16_bn", "vgg19"])
 def test_totals_agree_with_torchvision(name):
     published = models.get_model_weights(name).IMAGENET1K_V1.meta
-    total = anatomy.totals(anatomy.layer_table(backbones.build(name, device="meta"), 224))
+    total = anatomy.totals(anatomy.layer_table(networks.build(name, device="meta"), 224))
     assert total["parameters"] == published["num_params"]
     assert round(total["multiply_adds"] / 1e9, 2) == pytest.approx(published["_ops"], abs=0.011)
 
@@ -52,7 +52,7 @@ def test_receptive_field_is_what_the_gradient_reaches():
 
 
 def test_table_leaves_the_model_untouched():
-    model = backbones.build("pocket_vgg").train()
+    model = networks.build("pocket_vgg").train()
     model.classifier.eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     modes = [module.training for module in model.modules()]
@@ -65,7 +65,7 @@ def test_table_leaves_the_model_untouched():
 
 
 def test_feature_maps_are_the_layers_outputs():
-    model = backbones.build("pocket_vgg")
+    model = networks.build("pocket_vgg")
     inputs = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     maps = anatomy.feature_maps(model, inputs, ["features.0", "features.1", "classifier.6"])
     with torch.no_grad():
@@ -80,7 +80,7 @@ def test_feature_maps_are_the_layers_outputs():
 
 
 def test_first_filters_are_scaled_about_grey():
-    model = backbones.build("pocket_vgg")
+    model = networks.build("pocket_vgg")
     pictures, weights = anatomy.first_filters(model), model.features[0].weight.detach()
     assert pictures.shape == weights.shape and pictures.min() >= 0 and pictures.max() <= 1
     assert torch.equal(pictures > 0.5, weights > 0)

@@ -67,12 +67,12 @@ def failures(cells) -> list[str]:
 
 
 def photograph(page, number: str, function: str) -> None:
-    browser.photograph(page, browser.cell_with(page, f"widgets.{function}("), SCREENSHOTS / f"{number}_{function}")
+    browser.photograph(page, browser.cell_with(page, f"panels.{function}("), SCREENSHOTS / f"{number}_{function}")
 
 
 def use_panel(page, function: str, labels: list[str]) -> None:
     """Change each control; what the panel shows must change."""
-    cell = browser.cell_with(page, f"widgets.{function}(")
+    cell = browser.cell_with(page, f"panels.{function}(")
     for label in labels:
         before = browser.shown(cell)
         assert before and "Traceback" not in before
@@ -83,7 +83,7 @@ def use_panel(page, function: str, labels: list[str]) -> None:
 
 def train_and_stop(page, function: str) -> None:
     """Start, see the first report, Stop, and see that the run has ended."""
-    cell = browser.cell_with(page, f"widgets.{function}(")
+    cell = browser.cell_with(page, f"panels.{function}(")
     start, stop = (cell.get_by_role("button", name=name) for name in ("Start", "Stop"))
     start.press("Enter")
     browser.wait_until(lambda: re.search(r"[Ee]poch \d+ of", browser.shown(cell)), 120, "an epoch is reported")
@@ -93,7 +93,7 @@ def train_and_stop(page, function: str) -> None:
 
 def upload(page, function: str, picture, expected: str) -> None:
     """Choose a file in the dialog that the upload button opens, and read what the panel answers."""
-    cell = browser.cell_with(page, f"widgets.{function}(")
+    cell = browser.cell_with(page, f"panels.{function}(")
     before = browser.shown(cell)
     with page.expect_file_chooser() as chooser:
         cell.locator(".widget-upload").press("Enter")
@@ -136,7 +136,7 @@ def test_no_panel_is_forgotten():
         number = path.name[:2]
         code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
         known = {*PANELS.get(number, {}), TRAININGS.get(number), UPLOADS.get(number, [None])[0]}
-        assert set(re.findall(r"\bwidgets\.(\w+)\(", code)) == known - {None}, path.name
+        assert set(re.findall(r"\bpanels\.(\w+)\(", code)) == known - {None}, path.name
 
 
 # --- as HTML ---------------------------------------------------------------------------------------------------------

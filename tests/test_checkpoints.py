@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from helpers import checkpoints, training
-from helpers.augment import Preprocess
-from helpers.datasets import ImageSplit
-from helpers.training import History, evaluate, fit
+from helpers.images import ImageSplit
+from helpers.inference import evaluate
+from helpers.preprocess import Preprocess
+from helpers.training import History, fit
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN = Preprocess((0.5, 0.5, 0.5), (0.25, 0.25, 0.25), padding=1)

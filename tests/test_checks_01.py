@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import backbones, checks
-from helpers.augment import Preprocess
+from helpers import networks
+from helpers.lesson_01 import checks
+from helpers.preprocess import Preprocess
 from helpers.training import fit
 
 CURVE = {"scratch": {5: [0.2, 0.3], 20: [0.5, 0.7], 50: [0.8, 0.9]}, "frozen": {5: [0.6], 20: [0.7], 50: [0.8]}}
@@ -74,11 +75,11 @@ def test_convolutions_frozen(capsys, slim):
     model = slim("pocket_vgg", num_classes=10)
     say = lambda answer: verdict(capsys, checks.convolutions_frozen, answer)
     assert "features.0.weight still requires grad" in say(model)
-    backbones.freeze(model)
+    networks.freeze(model)
     assert "classifier.0.weight does not require grad" in say(model)
-    backbones.unfreeze(model.classifier)
+    networks.unfreeze(model.classifier)
     assert "right" in say(model)
-    assert "3 outputs" in say(backbones.replace_head(model, 3))
+    assert "3 outputs" in say(networks.replace_head(model, 3))
     assert "is a network" in say("done") and "not answered" in say(...)
 
 
@@ -117,8 +118,8 @@ def learner(tiny):
 
 
 def fresh(weights=None, num_classes=10):
-    model = backbones.build("pocket_vgg", weights=weights, num_classes=num_classes)
-    backbones.unfreeze(backbones.freeze(model).classifier[6])
+    model = networks.build("pocket_vgg", weights=weights, num_classes=num_classes)
+    networks.unfreeze(networks.freeze(model).classifier[6])
     return model
 
 
@@ -133,12 +134,12 @@ def test_a_random_frozen_backbone_with_a_trained_head_is_right(capsys, learner):
 def test_what_is_wrong_with_a_backbone_is_named(capsys, learner):
     data, say = learner
     assert "features.0.weight is the pre-trained one" in say(capsys, fresh("default"))
-    assert "features.0.weight still requires grad" in say(capsys, backbones.unfreeze(fresh()))
+    assert "features.0.weight still requires grad" in say(capsys, networks.unfreeze(fresh()))
     thawed = fresh()
-    backbones.unfreeze(thawed.classifier)
+    networks.unfreeze(thawed.classifier)
     assert "classifier.0.weight still requires grad" in say(capsys, thawed)
     assert "The head has 91 outputs; there are 10 digits" in say(capsys, fresh(num_classes=91))
-    assert "Its first layer is not pocket_vgg's" in say(capsys, backbones.build("vgg11", device="meta"))
+    assert "Its first layer is not pocket_vgg's" in say(capsys, networks.build("vgg11", device="meta"))
     learnt = fresh()
     nn.init.ones_(learnt.features[3].bias)
     assert "features.3.bias is zero in a fresh network" in say(capsys, learnt)

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import backbones, checks
+from helpers import networks
+from helpers.lesson_02 import checks
 
 NAN = float("nan")
 
@@ -98,34 +99,34 @@ def changed(build, **parts):
 
 
 def with_nan(build):
-    backbones.fold_first_linear(build, 64).classifier[0].bias.data.fill_(NAN)
+    networks.fold_first_linear(build, 64).classifier[0].bias.data.fill_(NAN)
     return build
 
 
 @pytest.mark.parametrize("make, expected", [
-    (lambda build: backbones.fold_first_linear(build, 64), "right"),
-    (lambda build: backbones.fold_first_linear(build, 64).double(), "right"),
+    (lambda build: networks.fold_first_linear(build, 64), "right"),
+    (lambda build: networks.fold_first_linear(build, 64).double(), "right"),
     (lambda build: build, "still has 4,704 inputs"),
-    (lambda build: backbones.fold_first_linear(build, 96), "has 864 inputs. How many cells"),
+    (lambda build: networks.fold_first_linear(build, 96), "has 864 inputs. How many cells"),
     (half_folded, "do not get through"),
     (wrong_weights, "differ"), (with_nan, "differ"),
-    (lambda build: backbones.replace_head(backbones.fold_first_linear(build, 64), 10), "logits of shape (4, 10)"),
+    (lambda build: networks.replace_head(networks.fold_first_linear(build, 64), 10), "logits of shape (4, 10)"),
     (lambda build: changed(build, classifier=nn.Identity()), "should be a linear layer"),
     (lambda build: changed(build, classifier=nn.Sequential()), "should be a linear layer"),
     (lambda build: changed(build, classifier=None), "can't be checked"),
-    (lambda build: changed(backbones.fold_first_linear(build, 64), features=None), "do not get through"),
-    (lambda build: backbones.fold_first_linear(build, 64).to("meta"), "do not get through"),
+    (lambda build: changed(networks.fold_first_linear(build, 64), features=None), "do not get through"),
+    (lambda build: networks.fold_first_linear(build, 64).to("meta"), "do not get through"),
     (lambda build: "folded", "is a network"), (lambda build: nn.Linear(2, 2), "is a network"),
     (lambda build: 384, "is a network"), (lambda build: NAN, "is a network"),
     (lambda build: type(build), "is a network"),
     (lambda build: None, "not answered"), (lambda build: ..., "not answered")])
 def test_folded_for_64(capsys, make, expected):
-    assert expected in verdict(capsys, checks.folded_for_64, make(backbones.build("pocket_vgg")), "pocket_vgg")
+    assert expected in verdict(capsys, checks.folded_for_64, make(networks.build("pocket_vgg")), "pocket_vgg")
 
 
 def lean(avgpool, classifier, name="vgg16"):
     with torch.device("meta"):
-        return changed(backbones.build(name, device="meta"), avgpool=avgpool(), classifier=classifier())
+        return changed(networks.build(name, device="meta"), avgpool=avgpool(), classifier=classifier())
 
 
 average, ten = lambda: nn.AdaptiveAvgPool2d(1), lambda: nn.Linear(512, 10)
@@ -145,8 +146,8 @@ def test_without_large_layers_prediction(capsys, predicted, expected):
 @pytest.mark.parametrize("make, expected", [
     (lambda: lean(average, ten), "right"),
     (lambda: lean(average, lambda: nn.Sequential(nn.Dropout(), ten())), "right"),
-    (lambda: changed(backbones.build("vgg16", device="meta"), avgpool=average(), classifier=ten()), "right"),
-    (lambda: backbones.build("vgg16", device="meta"), "avgpool leaves 25,088 numbers"),
+    (lambda: changed(networks.build("vgg16", device="meta"), avgpool=average(), classifier=ten()), "right"),
+    (lambda: networks.build("vgg16", device="meta"), "avgpool leaves 25,088 numbers"),
     (lambda: lean(nn.Identity, ten), "avgpool leaves 4,608 numbers"),
     (lambda: lean(lambda: nn.AdaptiveMaxPool2d(1), ten), "not the average"),
     (lambda: lean(lambda: nn.AvgPool2d(7), ten), "avgpool stopped with RuntimeError"),
@@ -155,10 +156,10 @@ def test_without_large_layers_prediction(capsys, predicted, expected):
     (lambda: lean(average, lambda: nn.Linear(512, 10, bias=False)), "no bias"),
     (lambda: lean(average, nn.Identity), "has 0 linear layers"),
     (lambda: lean(average, lambda: nn.Sequential(nn.Linear(512, 512), ten())), "has 2 linear layers"),
-    (lambda: changed(backbones.build("vgg16", device="meta"), avgpool=average()), "has 3 linear layers"),
+    (lambda: changed(networks.build("vgg16", device="meta"), avgpool=average()), "has 3 linear layers"),
     (lambda: lean(average, lambda: nn.Sequential(nn.Linear(512, 10), nn.Conv2d(1, 1, 1))), "does not get through"),
     (lambda: lean(average, ten, "vgg19"), "features is not VGG-16's"),
-    (lambda: backbones.build("pocket_vgg"), "features is not VGG-16's"),
+    (lambda: networks.build("pocket_vgg"), "features is not VGG-16's"),
     (lambda: changed(lean(average, ten), classifier=None), "can't be checked"),
     (lambda: changed(lean(average, ten), avgpool=None), "avgpool stopped with TypeError"),
     (lambda: nn.Linear(512, 10), "is a network"), (lambda: LEFT, "is a network"), (lambda: "VGG", "is a network"),

@@ -3,8 +3,8 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from helpers import checks
-from helpers.augment import Preprocess
+from helpers.lesson_03 import checks
+from helpers.preprocess import Preprocess
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 NONSENSE = ["a car", 3.5, -1, [1, 2], torch.zeros(3), {}, True, float("nan"), float("inf"), object(), int]

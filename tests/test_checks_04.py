@@ -7,11 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import backbones, checks
-from helpers.augment import Preprocess
-from helpers.datasets import ImageSplit
+from helpers import networks
+from helpers.anatomy import memory_of_step
 from helpers.features import extract
-from helpers.training import Evaluation, History, evaluate, memory_of_step
+from helpers.images import ImageSplit
+from helpers.inference import Evaluation, evaluate
+from helpers.lesson_04 import checks
+from helpers.preprocess import Preprocess
+from helpers.training import History
 
 ROOT = Path(__file__).resolve().parent.parent
 PREPROCESS = Preprocess((0.5,) * 3, (0.25,) * 3)
@@ -33,9 +36,9 @@ def test_loss_of_probability(capsys, answer, expected):
 def test_two_rates(capsys, slim):
     model = slim("pocket_vgg")
     say = lambda answer: verdict(capsys, checks.two_rates, answer, model)
-    sgd = lambda below, head: torch.optim.SGD(backbones.parameter_groups(model, below, head), lr=1, momentum=0.9)
+    sgd = lambda below, head: torch.optim.SGD(networks.parameter_groups(model, below, head), lr=1, momentum=0.9)
     assert "right" in say(sgd(0.01, 0.1))
-    assert "right" in say(torch.optim.Adagrad(backbones.parameter_groups(model, 1e-4, 1e-3)))
+    assert "right" in say(torch.optim.Adagrad(networks.parameter_groups(model, 1e-4, 1e-3)))
     assert "not ten times" in say(sgd(0.1, 0.01)) and "not ten times" in say(sgd(0.1, 0.1))
     assert "features.0.weight of this network is in none" in say(torch.optim.SGD(model.classifier.parameters(), lr=1))
     assert "rate of zero" in say(sgd(0.0, 0.0))
@@ -48,7 +51,7 @@ def test_two_rates(capsys, slim):
 def fitted(slim, tiny):
     """A VGG for the three classes of `tiny`, with frozen convolutions, that has learnt to tell them apart."""
     model = slim("pocket_vgg")
-    backbones.freeze(model.features)
+    networks.freeze(model.features)
     inputs, labels = extract(model, tiny(20, seed=1), PREPROCESS).tensors
     inputs = torch.cat([inputs, torch.ones(len(inputs), 1)], 1).double()
     weights = torch.linalg.lstsq(inputs, nn.functional.one_hot(labels).double(), driver="gelsd").solution.float()
@@ -77,8 +80,8 @@ def stop(logits):
 BROKEN = [
     (lambda model: (model, History()), "alone, without its history"),
     (lambda model: nn.Flatten(), "is the trained network"),
-    (lambda model: backbones.replace_head(model, 10), "10 outputs for an image; there are 3 classes"),
-    (lambda model: backbones.fold_first_linear(model, 96), "can't be shown the validation images: RuntimeError"),
+    (lambda model: networks.replace_head(model, 10), "10 outputs for an image; there are 3 classes"),
+    (lambda model: networks.fold_first_linear(model, 96), "can't be shown the validation images: RuntimeError"),
     (lambda model: Wrapped(model, stop), "can't be shown the validation images: IndexError, no such layer"),
     (lambda model: Wrapped(model, lambda logits: logits * math.nan), "not numbers"),
     (lambda model: Wrapped(model, lambda logits: logits[:, None]), "1 x 3 outputs"),
@@ -101,12 +104,12 @@ def test_in_between(capsys, fitted, tiny):
     said = say(fitted)
     assert "right. In between" in said and "frozen: 50.0 to 60.0 %" in said
     assert "whole network" in say(Wrapped(fitted))
-    backbones.unfreeze(fitted.features[0])
+    networks.unfreeze(fitted.features[0])
     assert "features.0.weight still requires grad" in say(fitted)
-    backbones.freeze(fitted.features)
-    backbones.freeze(fitted.classifier[3])
+    networks.freeze(fitted.features)
+    networks.freeze(fitted.classifier[3])
     assert "classifier.3.weight does not require grad" in say(fitted)
-    backbones.unfreeze(fitted.classifier)
+    networks.unfreeze(fitted.classifier)
     nn.init.zeros_(fitted.classifier[6].weight)  # it can only guess
     assert "hardly more than guessing" in say(fitted)
 

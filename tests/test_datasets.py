@@ -8,7 +8,9 @@ import torch
 from PIL import Image
 
 from helpers import datasets
-from helpers.datasets import CLASSES, FAMILIES, SPLITS, ImageSplit
+from helpers import pocket as drawings
+from helpers.images import SPLITS, ImageSplit
+from helpers.pocket import CLASSES, FAMILIES
 
 # The bytes of the pocket test split: images, then labels. After a wanted change to how images are composed, take the
 # new value from the message of the failing test.
@@ -79,13 +81,13 @@ def test_pocket_is_the_same_on_every_machine(pocket):
 
 
 def test_pocket_seeds():
-    again, other = datasets.pocket.__wrapped__("val"), datasets.pocket.__wrapped__("val", seed=1)
+    again, other = drawings.pocket.__wrapped__("val"), drawings.pocket.__wrapped__("val", seed=1)
     assert torch.equal(again.images, datasets.pocket("val").images)
     assert not torch.equal(other.images, again.images) and not torch.equal(other.labels, again.labels)
 
 
 def test_no_drawing_is_in_two_splits(pocket):
-    rule = {split: {(family, emoji) for _, family, emoji in datasets.split_sprites(split)} for split in SPLITS}
+    rule = {split: {(family, emoji) for _, family, emoji in drawings.split_sprites(split)} for split in SPLITS}
     used = {split: set(pocket[split].origin) for split in SPLITS}
     for sets in (rule, used):
         assert not sets["train"] & sets["val"] and not sets["train"] & sets["test"] and not sets["val"] & sets["test"]
@@ -94,7 +96,7 @@ def test_no_drawing_is_in_two_splits(pocket):
 
 
 def test_every_image_is_traced_to_its_drawing_family_and_licence(pocket):
-    table = json.loads((datasets.ASSETS / "sprites.json").read_text(encoding="utf-8"))
+    table = json.loads((drawings.ASSETS / "sprites.json").read_text(encoding="utf-8"))
     label_of = {emoji["name"]: emoji["label"] for emoji in table["emoji"]}
     assert set(table["families"]) == set(FAMILIES)
     for data in pocket.values():
@@ -107,14 +109,14 @@ def test_every_image_is_traced_to_its_drawing_family_and_licence(pocket):
 
 def test_the_drawing_named_is_the_drawing_shown(monkeypatch):
     composed = []
-    monkeypatch.setattr(datasets, "PER_CLASS", dict.fromkeys(SPLITS, 20))
-    monkeypatch.setattr(datasets, "compose", lambda sprites, rng: composed.append(sprites) or np.zeros(
+    monkeypatch.setattr(drawings, "PER_CLASS", dict.fromkeys(SPLITS, 20))
+    monkeypatch.setattr(drawings, "compose", lambda sprites, rng: composed.append(sprites) or np.zeros(
         (len(sprites), 3, 96, 96), np.uint8))
-    data = datasets.pocket.__wrapped__("test")
-    names = [emoji["name"] for emoji in datasets.sprite_table()["emoji"]]
+    data = drawings.pocket.__wrapped__("test")
+    names = [emoji["name"] for emoji in drawings.sprite_table()["emoji"]]
     for origin, sprite in zip(data.origin, composed[0], strict=True):
         name, family, _ = origin.split(", ")
-        assert np.array_equal(sprite, datasets.sprite_pixels()[FAMILIES.index(family), names.index(name)])
+        assert np.array_equal(sprite, drawings.sprite_pixels()[FAMILIES.index(family), names.index(name)])
 
 
 # --- damaged assets ----------------------------------------------------------------------------------------------
@@ -122,11 +124,11 @@ def test_the_drawing_named_is_the_drawing_shown(monkeypatch):
 @pytest.fixture
 def assets(tmp_path, monkeypatch):
     """A copy of the assets that a test may damage."""
-    for path in datasets.ASSETS.glob("*.png"):
+    for path in drawings.ASSETS.glob("*.png"):
         shutil.copy(path, tmp_path)
-    shutil.copy(datasets.ASSETS / "sprites.json", tmp_path)
-    monkeypatch.setattr(datasets, "ASSETS", tmp_path)
-    caches = (datasets.sprite_table, datasets.sprite_pixels)
+    shutil.copy(drawings.ASSETS / "sprites.json", tmp_path)
+    monkeypatch.setattr(drawings, "ASSETS", tmp_path)
+    caches = (drawings.sprite_table, drawings.sprite_pixels)
     for cache in caches:
         cache.cache_clear()
     yield tmp_path
@@ -159,7 +161,7 @@ def remove(path):
 def test_a_damaged_asset_gets_one_sentence(assets, name, damage):
     damage(assets / name)
     with pytest.raises(RuntimeError, match=f"^The asset {name} is missing or damaged; get a fresh copy of the course"):
-        datasets.pocket.__wrapped__("val")
+        drawings.pocket.__wrapped__("val")
 
 
 # --- digits, STL-10, folders -------------------------------------------------------------------------------------
@@ -256,7 +258,7 @@ def test_folder_without_classes(photographs, place):
 
 def test_source_examples_show_every_family_and_none_of_the_target_classes(monkeypatch):
     asked = []
-    pixels = datasets.sprite_pixels()
+    pixels = drawings.sprite_pixels()
 
     class Watched:
         shape = pixels.shape
@@ -265,10 +267,10 @@ def test_source_examples_show_every_family_and_none_of_the_target_classes(monkey
             asked.append(key[1])
             return pixels[key]
 
-    monkeypatch.setattr(datasets, "sprite_pixels", Watched)
-    examples = datasets.source_examples(count=5)
+    monkeypatch.setattr(drawings, "sprite_pixels", Watched)
+    examples = drawings.source_examples(count=5)
     assert examples.shape == (15, 3, *pixels.shape[2:4]) and examples.dtype == torch.uint8
-    emoji = datasets.sprite_table()["emoji"]
+    emoji = drawings.sprite_table()["emoji"]
     assert [emoji[k]["label"] for k in asked[0]] == [None] * 5
     corners = examples[:, :, 0, 0].float().mean()
     assert corners > 200, "the drawings stand on white"

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from helpers.augment import channel_statistics
+from helpers.preprocess import channel_statistics
 from tests import full_track
 from tests.full_track import ROOT
 

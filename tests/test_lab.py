@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import backbones, downloads, stl10
+from helpers.fetch import downloads, stl10, weights
 from helpers.lab import setup
 
 
@@ -32,7 +32,7 @@ def bare(tmp_path, monkeypatch):
 def complete(bare, monkeypatch):
     """Weights and data can be had."""
     asked = []
-    monkeypatch.setattr(backbones, "weights_file", asked.append)
+    monkeypatch.setattr(weights, "weights_file", asked.append)
     monkeypatch.setattr(stl10, "fetch", asked.append)
     return asked
 

@@ -11,7 +11,7 @@ from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
-from helpers import backbones, datasets
+from helpers import networks, pocket
 from helpers.make import backbone, notebooks, sprites
 
 # --- sprites -----------------------------------------------------------------------------------------------------
@@ -72,12 +72,12 @@ def test_sheets_and_table_hold_the_emoji_that_all_families_drew(packages, tmp_pa
 def test_what_was_built_is_what_datasets_reads(packages, tmp_path, monkeypatch):
     out = tmp_path / "out"
     sprites.build(*sprites.packages(packages), out)
-    monkeypatch.setattr(datasets, "ASSETS", out)
+    monkeypatch.setattr(pocket, "ASSETS", out)
     try:
-        datasets.sprite_table.cache_clear(), datasets.sprite_pixels.cache_clear()
-        pixels = datasets.sprite_pixels()
+        pocket.sprite_table.cache_clear(), pocket.sprite_pixels.cache_clear()
+        pixels = pocket.sprite_pixels()
     finally:
-        datasets.sprite_table.cache_clear(), datasets.sprite_pixels.cache_clear()
+        pocket.sprite_table.cache_clear(), pocket.sprite_pixels.cache_clear()
     assert pixels.shape == (3, 4, 64, 64, 4)
     assert tuple(pixels[1, 3, 0, 0]) == colour("twemoji", "guitar")
 
@@ -90,9 +90,9 @@ def test_the_source_task_has_no_target_no_lookalike_and_no_flag(packages):
 
 def test_the_shipped_table_is_the_one_that_the_script_names():
     """Ten classes in this order, each emoji of them listed in TARGET, and none of them among the source examples."""
-    table = json.loads((datasets.ASSETS / "sprites.json").read_text(encoding="utf-8"))["emoji"]
+    table = json.loads((pocket.ASSETS / "sprites.json").read_text(encoding="utf-8"))["emoji"]
     names = {label: value.split() for label, value in sprites.TARGET.items()}
-    assert tuple(names) == datasets.CLASSES
+    assert tuple(names) == pocket.CLASSES
     assert all(e["name"] in names[e["label"]] for e in table if e["label"] is not None)
     kept_out = {name for own in names.values() for name in own} | set(sprites.NEITHER.split())
     assert kept_out.isdisjoint(e["name"] for e in table if e["label"] is None)
@@ -108,7 +108,7 @@ def test_without_npm_there_is_one_sentence(tmp_path, monkeypatch):
 
 def test_folded_batch_norm_computes_the_same():
     torch.manual_seed(0)
-    model = backbones.pocket_vgg(5, batch_norm=True)
+    model = networks.pocket_vgg(5, batch_norm=True)
     for layer in model.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):  # statistics and scales as after a training
             layer.running_mean.normal_(), layer.running_var.uniform_(0.5, 2)
@@ -118,7 +118,7 @@ def test_folded_batch_norm_computes_the_same():
         expected = model.eval().features(inputs)
         folded = backbone.fold_batch_norm(model.features)
         assert expected.std() > 0.1 and torch.allclose(folded(inputs), expected, rtol=1e-5, atol=1e-5)
-    plain = backbones.pocket_vgg(5).features
+    plain = networks.pocket_vgg(5).features
     assert [type(layer) for layer in folded] == [type(layer) for layer in plain]
 
 
@@ -131,9 +131,9 @@ def test_a_small_training_run_writes_weights_that_load(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["backbone", "--images", "40", "--seed", "1", "--out", str(out)])
     backbone.main()
 
-    monkeypatch.setattr(backbones, "POCKET_WEIGHTS", out)
-    monkeypatch.setattr(backbones, "POCKET_CARD", out.with_suffix(".json"))
-    card, model = backbones.card(), backbones.build("pocket_vgg").eval()
+    monkeypatch.setattr(networks, "POCKET_WEIGHTS", out)
+    monkeypatch.setattr(networks, "POCKET_CARD", out.with_suffix(".json"))
+    card, model = networks.card(), networks.build("pocket_vgg").eval()
     assert card["categories"] == ["fruit", "tool"] and (card["seed"], card["images"]) == (1, 40)
     assert card["drawings"] + card["unseen_drawings"] == 36 and card["unseen_drawings"] > 0
     assert 0 <= card["accuracy_unseen_drawings"] <= 1 and out.stat().st_size < 4_000_000

@@ -12,8 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import pictures, widgets
-from helpers.augment import Preprocess
+from helpers import inference, pictures
+from helpers.lesson_04 import panels
+from helpers.preprocess import Preprocess
 
 matplotlib.use("Agg")
 pytestmark = pytest.mark.filterwarnings("error")  # none may reach the reader
@@ -254,7 +255,7 @@ START = torch.tensor(BLUE, dtype=torch.uint8).view(3, 1, 1).expand(3, 96, 96)
 
 
 def test_answers():
-    ask = lambda **options: pictures.answers(
+    ask = lambda **options: inference.answers(
         {"a": (Reddish(), ("red", "blue")), "b": (Reddish(), ("1", "2"))}, PREPROCESS, START, **options)
     assert list(ask()) == ["a", "b"] and [name for name, _ in ask()["a"]] == ["blue", "red"]
     assert ask()["a"][0][1] > 0.9 and sum(share for _, share in ask()["a"]) == pytest.approx(1)
@@ -273,7 +274,7 @@ def table(shown: str) -> list[str]:
 
 
 def test_panel():
-    panel = widgets.try_picture({"before & after": (Reddish(), ("red", "blue"))}, PREPROCESS, START)
+    panel = panels.try_picture({"before & after": (Reddish(), ("red", "blue"))}, PREPROCESS, START)
     (upload,), shown = panel.children[0].children, panel.children[1]
     assert (upload.accept, upload.multiple, upload.description) == ("image/*", False, "picture")
     assert "Choose one of your own" in shown.value and table(shown.value)[0] == "blue"

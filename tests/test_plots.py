@@ -12,13 +12,20 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
-from helpers import anatomy, backbones, plots
-from helpers.datasets import CLASSES, ImageSplit
-from helpers.training import Evaluation, History
+from helpers import anatomy, figures, networks
+from helpers.images import ImageSplit
+from helpers.inference import Evaluation
+from helpers.lesson_01 import plots as plots_01
+from helpers.lesson_02 import plots as plots_02
+from helpers.lesson_03 import plots as plots_03
+from helpers.lesson_04 import plots as plots_04
+from helpers.pocket import CLASSES
+from helpers.training import History
 
 matplotlib.use("Agg")
-PALETTE = {name: getattr(plots, name) for name in ("BLUE", "ORANGE", "GREEN", "PINK", "SKY", "GREY")}
+PALETTE = {name: getattr(figures, name) for name in ("BLUE", "ORANGE", "GREEN", "PINK", "SKY", "GREY")}
 SMALLEST_TEXT = 11  # points
+MODULES = (figures, plots_01, plots_02, plots_03, plots_04)
 
 
 # --- small inputs, of the kind that the notebooks hand over ---
@@ -36,47 +43,48 @@ IMAGE, LABELS = noise(3, 96, 96), torch.arange(20) % 10
 SPLIT = ImageSplit(noise(20, 3, 96, 96), LABELS, CLASSES)
 EVALUATION = Evaluation(1.0, 0.5, 3.0 * torch.eye(10)[(LABELS + (torch.arange(20) < 11)) % 10], LABELS)
 MAPS = torch.rand((8, 12, 12), generator=torch.Generator().manual_seed(0))
-TABLE = anatomy.layer_table(backbones.build("pocket_vgg", device="meta"), 96)
+TABLE = anatomy.layer_table(networks.build("pocket_vgg", device="meta"), 96)
 BLOCKS = anatomy.last_of_blocks(TABLE, "Conv2d")
-SCORES = {method: [0.3 + 0.2 * k, 0.35 + 0.2 * k] for k, method in enumerate(plots.METHOD_COLOURS)}
+SCORES = {method: [0.3 + 0.2 * k, 0.35 + 0.2 * k] for k, method in enumerate(figures.METHOD_COLOURS)}
 WEIGHTED = [layer for layer in TABLE if layer.parameters]
-MEMORY = {depth + 1: dict.fromkeys(plots.PART_COLOURS, 1e5 * (depth + 1)) for depth in range(len(WEIGHTED))}
+MEMORY = {depth + 1: dict.fromkeys(plots_04.PART_COLOURS, 1e5 * (depth + 1)) for depth in range(len(WEIGHTED))}
 TWO = {"frozen": [history(), history()], "full": [history(), history()]}
 
 FIGURES = {
-    "images": lambda: plots.images(SPLIT.images[:8], CLASSES[:8], columns=8, alt="Eight images of eight classes."),
-    "class_examples": lambda: plots.class_examples(SPLIT, each=2),
-    "two_opinions": lambda: plots.two_opinions(SPLIT.pick(torch.arange(10)), (LABELS[:10], LABELS[1:11]),
+    "images": lambda: figures.images(SPLIT.images[:8], CLASSES[:8], columns=8, alt="Eight images of eight classes."),
+    "class_examples": lambda: figures.class_examples(SPLIT, each=2),
+    "two_opinions": lambda: plots_01.two_opinions(SPLIT.pick(torch.arange(10)), (LABELS[:10], LABELS[1:11]),
                                                ("from scratch", "pre-trained")),
-    "source_examples": lambda: plots.source_examples(noise(12, 3, 48, 48)),
-    "transfer_diagram": lambda: plots.transfer_diagram(91, 10),
-    "label_efficiency": lambda: plots.label_efficiency({m: {5: s, 50: s} for m, s in SCORES.items()}),
-    "near_and_far": lambda: plots.near_and_far({"near: pocket": SCORES, "far: digits": SCORES}),
-    "image_and_maps": lambda: plots.image_and_maps(IMAGE, MAPS, [f"channel {k}" for k in range(8)], "features.0"),
-    "parameters_and_work": lambda: plots.parameters_and_work(TABLE, "pocket_vgg, image of 96 x 96 pixels"),
-    "receptive_fields": lambda: plots.receptive_fields(IMAGE, BLOCKS, TABLE),
-    "blocks_beside": lambda: plots.blocks_beside({"one": TABLE, "other": [*TABLE, BLOCKS[0]]}),
-    "filters": lambda: plots.filters({"pre-trained": torch.rand(8, 3, 3, 3), "untrained": torch.rand(8, 3, 3, 3)}),
-    "maps_by_block": lambda: plots.maps_by_block({"block 1\n12 x 12": MAPS, "block 2\n12 x 12": MAPS}),
-    "stretching": lambda: plots.stretching(torch.rand(3, 3), torch.rand(7, 7)),
-    "layer_view": lambda: plots.layer_view(IMAGE, BLOCKS[2], MAPS, list(range(8)), (6, 6)),
-    "learning_rate": lambda: plots.learning_rate([0.0, 0.001, 0.0005, 0.0], 2),
-    "training_curves": lambda: plots.training_curves(TWO),
-    "learning_rate_search": lambda: plots.learning_rate_search({m: {0.001: 0.4, 0.01: 0.6} for m in TWO}),
-    "confusion": lambda: plots.confusion(1 + np.diag(range(0, 50, 5)), CLASSES),
-    "mistakes": lambda: plots.mistakes(SPLIT, EVALUATION, EVALUATION.mistakes()[:8], torch.rand(8, 96, 96)),
-    "freeze_depth": lambda: plots.freeze_depth(WEIGHTED, MEMORY, depth=3),
-    "live_curves": lambda: plots.live_curves({"frozen, seed 1": history(), "depth 3, rate 0.003": history(3)}, 16),
-    "picture_answers": lambda: plots.picture_answers(IMAGE, {"before: 91 classes": [("animal-mammal", 0.6), ("x", 0.1)],
-                                                             "after: 10 classes": [("cat", 0.5), ("dog", 0.3)]}),
-    "draws": lambda: plots.draws(IMAGE, noise(12, 3, 96, 96), [True] + [False] * 11),
-    "value_histograms": lambda: plots.value_histograms({"after ToTensor": torch.rand(9, 3, 8, 8),
+    "source_examples": lambda: plots_01.source_examples(noise(12, 3, 48, 48)),
+    "transfer_diagram": lambda: plots_01.transfer_diagram(91, 10),
+    "label_efficiency": lambda: plots_01.label_efficiency({m: {5: s, 50: s} for m, s in SCORES.items()}),
+    "near_and_far": lambda: plots_01.near_and_far({"near: pocket": SCORES, "far: digits": SCORES}),
+    "image_and_maps": lambda: plots_02.image_and_maps(IMAGE, MAPS, [f"channel {k}" for k in range(8)], "features.0"),
+    "parameters_and_work": lambda: plots_02.parameters_and_work(TABLE, "pocket_vgg, image of 96 x 96 pixels"),
+    "receptive_fields": lambda: plots_02.receptive_fields(IMAGE, BLOCKS, TABLE),
+    "blocks_beside": lambda: plots_02.blocks_beside({"one": TABLE, "other": [*TABLE, BLOCKS[0]]}),
+    "filters": lambda: plots_02.filters({"pre-trained": torch.rand(8, 3, 3, 3), "untrained": torch.rand(8, 3, 3, 3)}),
+    "maps_by_block": lambda: plots_02.maps_by_block({"block 1\n12 x 12": MAPS, "block 2\n12 x 12": MAPS}),
+    "stretching": lambda: plots_02.stretching(torch.rand(3, 3), torch.rand(7, 7)),
+    "layer_view": lambda: plots_02.layer_view(IMAGE, BLOCKS[2], MAPS, list(range(8)), (6, 6)),
+    "learning_rate": lambda: plots_04.learning_rate([0.0, 0.001, 0.0005, 0.0], 2),
+    "training_curves": lambda: plots_04.training_curves(TWO),
+    "learning_rate_search": lambda: plots_04.learning_rate_search({m: {0.001: 0.4, 0.01: 0.6} for m in TWO}),
+    "confusion": lambda: plots_04.confusion(1 + np.diag(range(0, 50, 5)), CLASSES),
+    "mistakes": lambda: plots_04.mistakes(SPLIT, EVALUATION, EVALUATION.mistakes()[:8], torch.rand(8, 96, 96)),
+    "freeze_depth": lambda: plots_04.freeze_depth(WEIGHTED, MEMORY, depth=3),
+    "live_curves": lambda: plots_04.live_curves({"frozen, seed 1": history(), "depth 3, rate 0.003": history(3)}, 16),
+    "picture_answers": lambda: plots_04.picture_answers(IMAGE, {
+        "before: 91 classes": [("animal-mammal", 0.6), ("x", 0.1)], "after: 10 classes": [("cat", 0.5), ("dog", 0.3)]}),
+    "draws": lambda: plots_03.draws(IMAGE, noise(12, 3, 96, 96), [True] + [False] * 11),
+    "value_histograms": lambda: plots_03.value_histograms({"after ToTensor": torch.rand(9, 3, 8, 8),
                                                         "after Normalize": torch.randn(9, 3, 8, 8)}),
-    "crop_windows": lambda: plots.crop_windows(noise(3, 104, 104), [(0, 0), (2, 7), (8, 5)], 96),
-    "before_and_after": lambda: plots.before_and_after({"hue + 120°": ("red light", IMAGE, IMAGE),
+    "crop_windows": lambda: plots_03.crop_windows(noise(3, 104, 104), [(0, 0), (2, 7), (8, 5)], 96),
+    "before_and_after": lambda: plots_03.before_and_after({"hue + 120°": ("red light", IMAGE, IMAGE),
                                                         "upside down": ("car", IMAGE, IMAGE)}, "The same label?"),
-    "augmentation_curves": lambda: plots.augmentation_curves({m: [history(), history()] for m in ("without", "with")}),
-    "accuracy_gaps": lambda: plots.accuracy_gaps({m: ([0.8, 0.9], [0.6, 0.5]) for m in ("without", "with")}),
+    "augmentation_curves": lambda: plots_03.augmentation_curves(
+        {m: [history(), history()] for m in ("without", "with")}),
+    "accuracy_gaps": lambda: plots_03.accuracy_gaps({m: ([0.8, 0.9], [0.6, 0.5]) for m in ("without", "with")}),
 }
 NO_FIGURES = {"show", "rendered", "ink", "picture", "comparison_table"}  # the tools, and a table
 
@@ -86,7 +94,8 @@ def shown(request):
     """The one figure that a plot function shows: its alt text, its size and pixels, and each text that is drawn."""
     calls, written, write = [], [], Text.draw
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "show", lambda *call: calls.append(call))
+        for module in MODULES:
+            patch.setattr(module, "show", lambda *call: calls.append(call))
         FIGURES[request.param]()
         (figure, alt), = calls
         FigureCanvasAgg(figure)  # a figure that was made without pyplot has no canvas yet
@@ -146,26 +155,26 @@ def test_contrast_is_the_one_of_the_standard():
 def test_colours_stand_out_from_the_background():
     assert plt.rcParams["figure.facecolor"] == "white"
     assert {name: contrast(colour, "white") for name, colour in PALETTE.items() if contrast(colour, "white") < 3} == {}
-    assert [colour for colour in plots.TEXT_COLOURS if contrast(colour, "white") < 4.5] == []
+    assert [colour for colour in figures.TEXT_COLOURS if contrast(colour, "white") < 4.5] == []
 
 
 def test_ink_can_be_read_on_any_colour():
     grid = [np.array(rgb) / 8 for rgb in itertools.product(range(9), repeat=3)]
-    assert min(contrast(plots.ink(colour), colour) for colour in grid) >= 4.5
+    assert min(contrast(figures.ink(colour), colour) for colour in grid) >= 4.5
 
 
 @pytest.mark.parametrize("sight", SIGHT)
 def test_colours_can_be_told_apart(sight):
-    assert closest(plots.METHOD_COLOURS, sight) > 25
-    assert closest(plots.AUGMENT_COLOURS, sight) > 20
+    assert closest(figures.METHOD_COLOURS, sight) > 25
+    assert closest(plots_03.AUGMENT_COLOURS, sight) > 20
     assert closest(PALETTE, sight) > 14
 
 
 # --- every figure ---
 
 def test_every_plot_function_is_looked_at():
-    own = {name for name, function in inspect.getmembers(plots, inspect.isfunction)
-           if function.__module__ == "helpers.plots" and not name.startswith("_")}
+    own = {name for module in MODULES for name, function in inspect.getmembers(module, inspect.isfunction)
+           if function.__module__ == module.__name__ and not name.startswith("_")}
     assert own - NO_FIGURES == set(FIGURES)
 
 
@@ -193,16 +202,16 @@ def test_the_background_is_opaque_and_light(shown):
 
 def test_images_need_no_title_for_an_alt_text(monkeypatch):
     alts = []
-    monkeypatch.setattr(plots, "show", lambda figure, alt: alts.append(alt))
-    plots.images(SPLIT.images[:2], columns=2)
+    monkeypatch.setattr(figures, "show", lambda figure, alt: alts.append(alt))
+    figures.images(SPLIT.images[:2], columns=2)
     assert alts[0].strip()
 
 
 def test_tables_have_headers(monkeypatch):
     shown = []
-    monkeypatch.setattr(plots, "display", lambda table: shown.append(table.data))
+    monkeypatch.setattr(plots_04, "display", lambda table: shown.append(table.data))
     by_method = lambda value: dict.fromkeys(TWO, value)
-    plots.comparison_table(by_method([EVALUATION]), by_method([(None, history())]), by_method(10),
-                           by_method({"weights": 1}), by_method(None), by_method(0.1))
+    plots_04.comparison_table(by_method([EVALUATION]), by_method([(None, history())]), by_method(10),
+                              by_method({"weights": 1}), by_method(None), by_method(0.1))
     header, line, *rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in shown[0].splitlines()]
     assert all(header) and len(rows) > 3 and all(all(row) and len(row) == len(header) for row in rows)

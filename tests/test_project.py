@@ -12,9 +12,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 HELPERS = ROOT / "helpers"
 
-# A helper imports only what stands before it. Figures, panels and checks come last: they are for notebooks alone.
-ORDER = ("install", "publish", "progress", "downloads", "stl10", "pictures", "datasets", "backbones", "lab", "augment",
-         "features", "checkpoints", "training", "anatomy", "attribution", "plots", "widgets", "checks")
+# A helper imports only what stands before it. A lesson's own figures, panels and checks come last; they may use all
+# that lessons share and one another in this order, and nothing of another lesson.
+ORDER = ("install", "progress", "fetch.downloads", "fetch.stl10", "fetch.weights", "images", "pictures", "pocket",
+         "datasets", "preprocess", "networks", "lab", "inference", "features", "checkpoints", "training", "anatomy",
+         "gradcam", "figures", "panel", "verdict")
+LESSON = ("plots", "panels", "checks")
 
 
 def requirements() -> list[str]:
@@ -61,24 +64,42 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module == "helpers":
-            found |= {f"helpers.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name} has a relative import"
-            found.add(node.module)
+            folder = (ROOT / node.module.replace(".", "/")).is_dir()
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} if folder else {node.module}
     return found
 
 
-@pytest.mark.parametrize("path", sorted(HELPERS.glob("[a-z]*.py")), ids=lambda path: path.name)
+def modules(pattern: str) -> list[Path]:
+    return sorted(path for path in HELPERS.glob(pattern) if path.name != "__init__.py")
+
+
+def own_imports(path: Path) -> set[str]:
+    """Of the modules that a file imports, those in `helpers`, without that word."""
+    return {name.removeprefix("helpers.") for name in imports(path) if name.startswith("helpers")}
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(HELPERS).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", [*modules("*.py"), *modules("fetch/*.py")], ids=dotted)
 def test_helpers_import_only_what_stands_above_them(path):
-    assert path.stem in ORDER, f"where does {path.name} stand?"
-    allowed = {f"helpers.{name}" for name in ORDER[: ORDER.index(path.stem)]}
-    assert {name for name in imports(path) if name.startswith("helpers")} <= allowed
+    assert dotted(path) in ORDER, f"where does {dotted(path)} stand?"
+    assert own_imports(path) <= set(ORDER[: ORDER.index(dotted(path))])
 
 
-@pytest.mark.parametrize("path", sorted((HELPERS / "make").glob("[a-z]*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", modules("lesson_*/*.py"), ids=dotted)
+def test_a_lesson_imports_nothing_of_another_lesson(path):
+    assert path.stem in LESSON
+    above = {f"{path.parent.name}.{name}" for name in LESSON[: LESSON.index(path.stem)]}
+    assert own_imports(path) <= {*ORDER, *above}
+
+
+@pytest.mark.parametrize("path", modules("make/*.py"), ids=dotted)
 def test_nothing_but_notebooks_needs_the_figures(path):
-    assert not {"helpers.plots", "helpers.widgets", "helpers.checks"} & imports(path)
+    assert not {name for name in own_imports(path) if name.split(".")[0].startswith(("lesson", "figures", "panel"))}
 
 
 def test_ruff_is_content():

@@ -21,7 +21,8 @@ import nbclient
 import nbformat
 import pytest
 
-from helpers import install, publish
+from helpers import install
+from helpers.make import publish
 from tests.test_project import ROOT, requirements
 
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -114,7 +115,7 @@ def test_a_notebook_that_lost_its_setup_cell_is_named_before_anything_is_written
 
 
 def test_the_command_refuses_in_one_sentence():
-    command = [sys.executable, "-m", "helpers.publish", "nonsense"]
+    command = [sys.executable, "-m", "helpers.make.publish", "nonsense"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 1 and run.stdout == ""
     assert run.stderr == "'nonsense' is no address on GitHub: write it as OWNER/REPO, without https:// and .git.\n"

@@ -20,7 +20,8 @@ import pytest
 from PIL import Image
 from torchvision.datasets import STL10
 
-from helpers import datasets, downloads, stl10
+from helpers import datasets
+from helpers.fetch import downloads, stl10
 from tests.bad_server import BadServer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -166,7 +167,7 @@ def test_what_is_there_is_used_without_a_network(genuine, members, monkeypatch):
 CHILD = """
 import sys
 from torchvision.datasets import STL10
-from helpers import downloads, stl10
+from helpers.fetch import downloads, stl10
 STL10.train_list, STL10.test_list, stl10.ARCHIVE, cache = eval(sys.argv[1])
 stl10.PARQUET, downloads.PAUSE = "http://127.0.0.1:9/", 0.01
 from pathlib import Path

@@ -7,9 +7,10 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from helpers import backbones, features, training
-from helpers.augment import Preprocess
-from helpers.training import evaluate, fit, training_mode
+from helpers import anatomy, features, networks, training
+from helpers.inference import evaluate
+from helpers.preprocess import Preprocess
+from helpers.training import fit, training_mode
 
 PLAIN = Preprocess((0.5, 0.5, 0.5), (0.25, 0.25, 0.25), padding=2)
 
@@ -121,7 +122,7 @@ def test_the_seed_decides_every_bit(slim, tiny):
 
 def test_frozen_layers_are_one_fixed_function_while_the_head_learns(slim, tiny):
     model = slim("vgg11_bn")
-    backbones.unfreeze(backbones.head(backbones.freeze(model)))
+    networks.unfreeze(networks.head(networks.freeze(model)))
     before, seen = copy.deepcopy(model), []
     model.classifier[6].register_forward_hook(lambda layer, inputs, output: seen.append(
         (layer.training, any(part.training for part in [*model.features, *model.classifier[:6]]))) or None)
@@ -134,7 +135,7 @@ def test_frozen_layers_are_one_fixed_function_while_the_head_learns(slim, tiny):
 def test_training_mode_starts_at_the_first_trainable_layer(slim):
     model = slim("vgg11_bn")
     assert all(layer.training for layer in training_mode(model).modules())
-    backbones.freeze(model.features)
+    networks.freeze(model.features)
     training_mode(model)
     assert not any(layer.training for layer in model.features) and model.classifier[2].training
 
@@ -142,7 +143,7 @@ def test_training_mode_starts_at_the_first_trainable_layer(slim):
 def test_each_group_moves_at_its_own_rate(slim, tiny):
     model = slim("pocket_vgg")
     before = copy.deepcopy(model)
-    groups = backbones.parameter_groups(model, backbone_lr=0.0, head_lr=0.01)
+    groups = networks.parameter_groups(model, backbone_lr=0.0, head_lr=0.01)
     fit(model, tiny(8), tiny(4, seed=1), groups=groups, epochs=2, preprocess=PLAIN, batch_size=12)
     assert same(model.features, before.features) and same(model.classifier[:6], before.classifier[:6])
     assert not same(model.classifier[6], before.classifier[6])
@@ -158,10 +159,10 @@ def test_label_smoothing_enters_the_loss(points):
 
 def test_nothing_to_train_gets_one_sentence(points, slim):
     with pytest.raises(ValueError, match="Every parameter is frozen, so there is nothing to train; unfreeze the head"):
-        fit(backbones.freeze(linear()), *points)
-    frozen = backbones.freeze(slim("pocket_vgg"))
+        fit(networks.freeze(linear()), *points)
+    frozen = networks.freeze(slim("pocket_vgg"))
     with pytest.raises(ValueError, match="Every parameter is frozen"):
-        fit(frozen, *points, groups=backbones.parameter_groups(frozen, 0.1, 0.1))
+        fit(frozen, *points, groups=networks.parameter_groups(frozen, 0.1, 0.1))
 
 
 def test_no_data_gets_one_sentence(points):
@@ -345,12 +346,12 @@ def test_pooled_features_are_means_then_maxima(slim, tiny):
 def test_a_head_on_cached_features_learns_what_it_learns_in_the_network(slim, tiny, monkeypatch):
     monkeypatch.setattr(training, "short_format", lambda device: None)  # the same digits in both
     model, train, val = slim("pocket_vgg"), tiny(16), tiny(8, seed=1)
-    backbones.unfreeze(backbones.head(backbones.freeze(model)))
-    head = copy.deepcopy(backbones.head(model))
+    networks.unfreeze(networks.head(networks.freeze(model)))
+    head = copy.deepcopy(networks.head(model))
     settings = {"lr": 0.01, "epochs": 3, "batch_size": 12, "seed": 4}
     whole = fit(model, train, val, preprocess=PLAIN, augment=False, **settings)
     alone = fit(head, *(features.extract(model, split, PLAIN) for split in (train, val)), **settings)
-    assert torch.allclose(head.weight, backbones.head(model).weight, rtol=1e-4, atol=1e-5)
+    assert torch.allclose(head.weight, networks.head(model).weight, rtol=1e-4, atol=1e-5)
     assert alone.column("train_loss") == pytest.approx(whole.column("train_loss"), rel=1e-4)
 
 
@@ -360,10 +361,10 @@ def test_a_head_on_cached_features_learns_what_it_learns_in_the_network(slim, ti
 def test_the_memory_of_a_step_is_the_same_on_the_meta_device(slim, frozen):
     model = slim("pocket_vgg")
     if frozen:
-        backbones.unfreeze(backbones.head(backbones.freeze(model)))
+        networks.unfreeze(networks.head(networks.freeze(model)))
     inputs, labels = torch.randn(4, 3, 96, 96), torch.tensor([0, 1, 2, 0])
-    real = training.memory_of_step(training_mode(model), inputs, labels)
-    assert training.memory_of_step(model.to("meta"), inputs.to("meta"), labels.to("meta")) == real
+    real = anatomy.memory_of_step(training_mode(model), inputs, labels)
+    assert anatomy.memory_of_step(model.to("meta"), inputs.to("meta"), labels.to("meta")) == real
     assert real["weights"] > 0 and (real["gradients"] < 1e-2 * real["weights"]) == frozen
 
 

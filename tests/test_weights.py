@@ -6,7 +6,8 @@ import pytest
 import torch
 from torchvision.models import VGG11_Weights
 
-from helpers import backbones, downloads
+from helpers import networks
+from helpers.fetch import downloads, weights
 from tests.bad_server import BadServer
 
 
@@ -25,7 +26,7 @@ def checkpoint(tmp_path, monkeypatch):
 
 
 def cached(name: str):
-    return backbones._cached(f"/{name}")
+    return weights._cached(f"/{name}")
 
 
 @pytest.mark.parametrize("mode", ["fine", "cut without ranges", "503 twice"])
@@ -34,7 +35,7 @@ def test_they_are_fetched_once(checkpoint, mode, monkeypatch):
     with BadServer({f"/{name}": data}, mode) as server:
         monkeypatch.setattr(VGG11_Weights.IMAGENET1K_V1.value, "url", f"{server.address}/{name}")
         for _ in range(2):
-            assert torch.equal(backbones.read_weights("vgg11")["features.0.weight"], torch.arange(5.0))
+            assert torch.equal(networks.read_weights("vgg11")["features.0.weight"], torch.arange(5.0))
     assert server.requests == {"fine": 1, "cut without ranges": 1, "503 twice": 3}[mode]
 
 
@@ -45,7 +46,7 @@ def test_a_wrong_file_in_the_cache_is_named_and_replaced(checkpoint, wrong, monk
     cached(name).write_bytes(wrong)
     (tmp_path / name).write_bytes(data)
     monkeypatch.setenv("TL_MIRROR", str(tmp_path))
-    assert backbones.read_weights("vgg11")["features.0.weight"].sum() == 10
+    assert networks.read_weights("vgg11")["features.0.weight"].sum() == 10
     line = f"{name} in {cached(name).parent} is damaged or incomplete: it is fetched again.\n"
     assert capsys.readouterr().out == line
     assert cached(name).read_bytes() == data
@@ -57,7 +58,7 @@ def test_one_sentence_names_all_that_was_tried(checkpoint, monkeypatch, tmp_path
     with BadServer({f"/{name}": data[:-1] + b"!"}) as server:
         monkeypatch.setattr(VGG11_Weights.IMAGENET1K_V1.value, "url", f"{server.address}/{name}")
         with pytest.raises(RuntimeError) as error:
-            backbones.build("vgg11")
+            networks.build("vgg11")
     assert str(error.value).startswith(
         f"The weights of vgg11 could not be fetched: {tmp_path}/{name}: no such file or directory; "
         f"{server.address}/{name}: the file has other contents than it should have. Check the network connection")
@@ -67,4 +68,4 @@ def test_one_sentence_names_all_that_was_tried(checkpoint, monkeypatch, tmp_path
 def test_a_folder_that_cannot_be_written(checkpoint, monkeypatch, tmp_path):
     (tmp_path / "torch").touch()
     with pytest.raises(RuntimeError, match="^The weights of vgg11 can't be written to .*or set TORCH_HOME to another"):
-        backbones.build("vgg11")
+        networks.build("vgg11")

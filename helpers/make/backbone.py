@@ -24,9 +24,9 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from helpers.backbones import POCKET_WEIGHTS, pocket_vgg
-from helpers.datasets import FAMILIES, compose, premultiply
 from helpers.make.sprites import source_pixels
+from helpers.networks import POCKET_WEIGHTS, pocket_vgg
+from helpers.pocket import FAMILIES, compose, premultiply
 
 BATCH = 128
 FRESH = 40_000  # images composed at a time

@@ -6,7 +6,7 @@
 
 ELPV (Deitsch et al., 2019, doi 10.1016/j.solener.2019.02.067): 2,624 electroluminescence photographs of solar cells,
 grey, 300 x 300, labelled with the probability of a defect: 0, 1/3, 2/3 or 1. Here a cell counts as defective from 0.5
-up. The photographs go through the same code as the course's own data: `datasets.ImageSplit`, `features.extract`,
+up. The photographs go through the same code as the course's own data: `images.ImageSplit`, `features.extract`,
 `training.fit`.
 
 For each seed a quarter of the cells, stratified by label and cell type, is set aside and used once, at the end. A fifth
@@ -27,10 +27,11 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from helpers import backbones, features
-from helpers.augment import Preprocess
-from helpers.datasets import ImageSplit
-from helpers.training import Evaluation, evaluate, fit
+from helpers import features, networks
+from helpers.images import ImageSplit
+from helpers.inference import Evaluation, evaluate
+from helpers.preprocess import Preprocess
+from helpers.training import fit
 
 WEIGHTS = "IMAGENET1K_FEATURES"  # the original convolutions; this file's classifier is empty and not used
 SIZE = 144
@@ -52,9 +53,9 @@ def cells(count: int | None = None) -> ImageSplit:
 
 def describe(split: ImageSplit) -> Tensor:
     """What the frozen convolutions say about each cell: (n, 1024), mean and maximum of the last 512 maps."""
-    model = backbones.build("vgg16", WEIGHTS)
+    model = networks.build("vgg16", WEIGHTS)
     model.classifier = nn.Identity()
-    preprocess = Preprocess(*backbones.normalisation("vgg16", WEIGHTS))
+    preprocess = Preprocess(*networks.normalisation("vgg16", WEIGHTS))
     return features.extract(model, split, preprocess, features.pooled_features, batch_size=32).tensors[0]
 
 

@@ -20,9 +20,9 @@ import torch
 from matplotlib.figure import Figure
 from torch.nn.functional import interpolate
 
-from helpers import backbones, datasets, features
-from helpers.augment import Preprocess
-from helpers.datasets import ImageSplit
+from helpers import datasets, features, networks
+from helpers.images import ImageSplit
+from helpers.preprocess import Preprocess
 from helpers.training import fit
 
 OUT = Path("build")
@@ -48,14 +48,14 @@ def seconds(job: str, images: int, side: int, classes: int) -> float:
     """One run of a job; building the images and the network is not counted."""
     train = split_of(images, side, classes)
     val = train.pick(torch.arange(10))  # as good as nothing: an epoch's evaluation is not what is measured
-    model = backbones.build("pocket_vgg", num_classes=classes)
-    preprocess, start = Preprocess(*backbones.normalisation("pocket_vgg")), time.perf_counter()
+    model = networks.build("pocket_vgg", num_classes=classes)
+    preprocess, start = Preprocess(*networks.normalisation("pocket_vgg")), time.perf_counter()
     if job == "frozen":
         few, exam = (features.extract(model, split, preprocess) for split in (train, val))
-        fit(backbones.head(model), few, exam, epochs=20)
+        fit(networks.head(model), few, exam, epochs=20)
     else:
         if side < 224:
-            backbones.fold_first_linear(model, side)
+            networks.fold_first_linear(model, side)
         fit(model, train, val, epochs=1, preprocess=preprocess)
     return time.perf_counter() - start
 

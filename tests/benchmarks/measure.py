@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import torch
 
-from helpers import backbones, datasets, features
-from helpers.augment import Preprocess
+from helpers import datasets, features, networks
+from helpers.preprocess import Preprocess
 from helpers.training import fit
 from tests.benchmarks import usual_recipe
 
@@ -48,19 +48,19 @@ def run(task: Task, side: str, seed: int, lr: float | None = None) -> dict:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     train = datasets.pocket("train").few(task.per_class, seed)
     val = datasets.pocket("val").few(task.val_per_class, seed)
-    mean, std = backbones.normalisation(task.backbone)
-    model = backbones.build(task.backbone, num_classes=10, seed=seed).to(device)
+    mean, std = networks.normalisation(task.backbone)
+    model = networks.build(task.backbone, num_classes=10, seed=seed).to(device)
     if task.frozen:
-        backbones.unfreeze(backbones.head(backbones.freeze(model)))
+        networks.unfreeze(networks.head(networks.freeze(model)))
     if side == "recipe":
         return usual_recipe.train(model, train, val, mean, std, lr or task.recipe_lr, task.epochs, seed)
     lr, preprocess, start = lr or task.our_lr, Preprocess(mean, std), time.perf_counter()
     if task.frozen:
         few, exam = (features.extract(model, split, preprocess) for split in (train, val))
-        history = fit(backbones.head(model), few, exam, lr=lr, epochs=task.epochs, seed=seed)
+        history = fit(networks.head(model), few, exam, lr=lr, epochs=task.epochs, seed=seed)
     else:
-        backbones.fold_first_linear(model)
-        history = fit(model, train, val, groups=backbones.parameter_groups(model, lr, 3 * lr), epochs=task.epochs,
+        networks.fold_first_linear(model)
+        history = fit(model, train, val, groups=networks.parameter_groups(model, lr, 3 * lr), epochs=task.epochs,
                       preprocess=preprocess, seed=seed)
     return {"seconds": time.perf_counter() - start, "accuracy": history.best_accuracy}
 

@@ -20,9 +20,11 @@ from pathlib import Path
 
 from torch import nn
 
-from helpers import backbones, datasets, features, plots
-from helpers.augment import Preprocess
-from helpers.training import evaluate, fit
+from helpers import datasets, features, figures, networks
+from helpers.inference import evaluate
+from helpers.lesson_01 import plots
+from helpers.preprocess import Preprocess
+from helpers.training import fit
 
 NAME = "pocket_vgg"
 OUT = Path("build/transfer.json")
@@ -35,9 +37,9 @@ TUNING_SEEDS = (100, 101)
 
 def prepare(method: str, seed: int) -> nn.Module:
     """The network at the start of `method`: random everywhere, or pre-trained below a new head."""
-    model = backbones.build(NAME, weights=None if method == "scratch" else "default", num_classes=10, seed=seed)
+    model = networks.build(NAME, weights=None if method == "scratch" else "default", num_classes=10, seed=seed)
     if method == "frozen":
-        backbones.unfreeze(backbones.head(backbones.freeze(model)))
+        networks.unfreeze(networks.head(networks.freeze(model)))
     return model
 
 
@@ -45,12 +47,12 @@ def run(method: str, data: str, per_class: int, lr: float, seed: int, split: str
     """Train once and return the accuracy on `split`, in percent."""
     few, val, exam = (datasets.load(data, name) for name in ("train", "val", split))
     few, val = few.few(per_class, seed), val if data == "digits" else val.few(20 if per_class < 500 else 100)
-    preprocess = Preprocess(*backbones.normalisation(NAME), flip=0.0 if data == "digits" else 0.5)
+    preprocess = Preprocess(*networks.normalisation(NAME), flip=0.0 if data == "digits" else 0.5)
     model = prepare(method, seed)
-    groups = backbones.parameter_groups(model, lr, 10 * lr) if method == "full" else None
+    groups = networks.parameter_groups(model, lr, 10 * lr) if method == "full" else None
     if method == "frozen":  # the same as training the frozen model, without augmentation, but computed once
         few, val, exam = (features.extract(model, part, preprocess) for part in (few, val, exam))
-        model, preprocess = backbones.head(model), None
+        model, preprocess = networks.head(model), None
     epochs = EPOCHS[method][per_class]
     history = fit(model, few, val, lr=lr, groups=groups, epochs=epochs, preprocess=preprocess, seed=seed, **RECIPE)
     return 100 * (history.best_accuracy if split == "val" else evaluate(model, exam, preprocess).accuracy)
@@ -98,7 +100,7 @@ def main() -> None:
         method: {row["per_class"]: [x / 100 for x in row["test"]] for row in near if row["method"] == method}
         for method in GRIDS
     }
-    OUT.with_suffix(".html").write_text(plots.rendered(plots.label_efficiency, curve), encoding="utf-8")
+    OUT.with_suffix(".html").write_text(figures.rendered(plots.label_efficiency, curve), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from helpers.datasets import ImageSplit
+from helpers.images import ImageSplit
 
 BATCH = 128
 WORKERS = 2

@@ -16,8 +16,8 @@ import numpy as np
 from filelock import FileLock
 from PIL import Image
 
-from helpers import downloads
-from helpers.downloads import Damaged, Download, Unavailable
+from helpers.fetch import downloads
+from helpers.fetch.downloads import Damaged, Download, Unavailable
 from helpers.progress import Progress
 
 FOLDER = "stl10_binary"

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torchvision.models.vgg import VGG
 
-from helpers import backbones
-from helpers.backbones import NAMES
+from helpers import networks
+from helpers.networks import NAMES
 from helpers.training import training_mode
 
 
@@ -33,21 +33,21 @@ def changed(model: nn.Module, before: dict) -> set[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_network_has_the_parts_of_a_vgg(name):
-    model = backbones.build(name, num_classes=10, device="meta")
-    assert isinstance(model, VGG) and len(model.classifier) == 7 and backbones.head(model) is model.classifier[6]
+    model = networks.build(name, num_classes=10, device="meta")
+    assert isinstance(model, VGG) and len(model.classifier) == 7 and networks.head(model) is model.classifier[6]
     assert model(torch.empty(2, 3, 96, 96, device="meta")).shape == (2, 10)
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in model.modules()) == name.endswith("_bn")
 
 
 def test_vgg16_has_the_published_number_of_parameters():
-    assert backbones.count_parameters(backbones.build("vgg16", device="meta")) == 138_357_544
+    assert networks.count_parameters(networks.build("vgg16", device="meta")) == 138_357_544
 
 
 def test_the_seed_decides_and_the_global_generator_is_left_alone():
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    one, same, other = (backbones.build("pocket_vgg", None, 10, seed=seed).state_dict() for seed in (0, 0, 1))
+    one, same, other = (networks.build("pocket_vgg", None, 10, seed=seed).state_dict() for seed in (0, 0, 1))
     assert torch.equal(torch.rand(1), expected)
     assert all(torch.equal(one[key], same[key]) for key in one)
     assert not any(torch.equal(one[key], other[key]) for key in one if key.endswith("weight"))
@@ -55,23 +55,23 @@ def test_the_seed_decides_and_the_global_generator_is_left_alone():
 
 def test_unknown_names_are_answered_with_the_valid_ones():
     with pytest.raises(ValueError, match="Unknown backbone 'resnet18'; choose one of pocket_vgg, vgg11,"):
-        backbones.build("resnet18")
+        networks.build("resnet18")
     with pytest.raises(ValueError, match="Unknown weights 'V9' for vgg16; choose one of IMAGENET1K_V1, IMAGENET1K_FEA"):
-        backbones.read_weights("vgg16", "V9")
+        networks.read_weights("vgg16", "V9")
     with pytest.raises(ValueError, match="Unknown weights 'V9' for pocket_vgg; only 'default' ships"):
-        backbones.build("pocket_vgg", "V9")
+        networks.build("pocket_vgg", "V9")
 
 
 # --- the shipped weights -----------------------------------------------------------------------------------------
 
 def test_shipped_files_are_small_enough():
-    sizes = {path.name: path.stat().st_size for path in backbones.ASSETS.iterdir()}
+    sizes = {path.name: path.stat().st_size for path in networks.ASSETS.iterdir()}
     assert sizes["pocket_vgg.safetensors"] <= 4_000_000 and sum(sizes.values()) < 8_000_000
 
 
 def test_the_card_fits_the_weights():
-    state = backbones.read_weights("pocket_vgg")
-    card = backbones.card()
+    state = networks.read_weights("pocket_vgg")
+    card = networks.card()
     assert len(card["categories"]) == state["classifier.6.weight"].shape[0]
     assert {"source_task", "drawings", "accuracy_unseen_drawings", "seed", "minutes", "mean", "std"} <= set(card)
     assert all(value.dtype == torch.float32 and value.isfinite().all() for value in state.values())
@@ -81,43 +81,43 @@ def test_the_card_fits_the_weights():
 def test_damaged_weights_get_one_sentence(tmp_path, monkeypatch, size):
     path = tmp_path / "pocket_vgg.safetensors"
     if size is not None:
-        path.write_bytes(backbones.POCKET_WEIGHTS.read_bytes()[:size])
-    monkeypatch.setattr(backbones, "POCKET_WEIGHTS", path)
+        path.write_bytes(networks.POCKET_WEIGHTS.read_bytes()[:size])
+    monkeypatch.setattr(networks, "POCKET_WEIGHTS", path)
     with pytest.raises(RuntimeError, match="^The asset pocket_vgg.safetensors is missing or damaged; get a fresh copy"):
-        backbones.build("pocket_vgg")
+        networks.build("pocket_vgg")
 
 
 def test_a_damaged_card_gets_one_sentence(tmp_path, monkeypatch):
     path = tmp_path / "pocket_vgg.json"
     path.write_text('{"mean": [0.5')
-    monkeypatch.setattr(backbones, "POCKET_CARD", path)
+    monkeypatch.setattr(networks, "POCKET_CARD", path)
     with pytest.raises(RuntimeError, match="^The asset pocket_vgg.json is missing or damaged; get a fresh copy"):
-        backbones.normalisation("pocket_vgg")
+        networks.normalisation("pocket_vgg")
 
 
 # --- the head ----------------------------------------------------------------------------------------------------
 
 def test_a_new_head_replaces_the_old_one_and_nothing_else(model):
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert backbones.replace_head(model, 7, seed=3) is model
+    assert networks.replace_head(model, 7, seed=3) is model
     after = model.state_dict()
     new = {"classifier.6.weight", "classifier.6.bias"}
     assert list(after) == list(before) and after["classifier.6.weight"].shape == (7, 16)
     assert all(torch.equal(after[name], before[name]) for name in before if name not in new)
     assert model.eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 7)
-    again = backbones.replace_head(copy.deepcopy(model), 7, seed=3)
+    again = networks.replace_head(copy.deepcopy(model), 7, seed=3)
     assert torch.equal(again.classifier[6].weight, model.classifier[6].weight)
 
 
 def test_a_head_needs_two_classes(slim):
     with pytest.raises(ValueError, match="at least 2 classes, not 1"):
-        backbones.replace_head(slim("pocket_vgg"), 1)
+        networks.replace_head(slim("pocket_vgg"), 1)
 
 
 # --- freezing ----------------------------------------------------------------------------------------------------
 
 def test_with_frozen_features_only_the_classifier_learns(model):
-    backbones.freeze(model.features)
+    networks.freeze(model.features)
     before = copy.deepcopy(model.state_dict())
     step(model.train())
     frozen = {name: p for name, p in model.named_parameters() if name.startswith("features.")}
@@ -128,17 +128,17 @@ def test_with_frozen_features_only_the_classifier_learns(model):
 
 
 def test_with_all_but_the_head_frozen_only_the_head_learns(model):
-    backbones.freeze(model)
-    backbones.unfreeze(backbones.head(model))
+    networks.freeze(model)
+    networks.unfreeze(networks.head(model))
     before = copy.deepcopy(model.state_dict())
     step(training_mode(model))
     assert changed(model, before) == {"classifier.6.weight", "classifier.6.bias"}
-    assert backbones.count_parameters(model, trainable=True) == 16 * 3 + 3
+    assert networks.count_parameters(model, trainable=True) == 16 * 3 + 3
 
 
 def test_unfreeze_lets_everything_learn_again(model):
-    backbones.freeze(model)
-    backbones.unfreeze(model)
+    networks.freeze(model)
+    networks.unfreeze(model)
     before = copy.deepcopy(model.state_dict())
     step(model.train())
     assert {name for name, p in model.named_parameters() if p.grad is None} == set()
@@ -148,7 +148,7 @@ def test_unfreeze_lets_everything_learn_again(model):
 def test_statistics_of_the_frozen_blocks_stand_and_of_the_others_move(slim):
     model = slim("vgg11_bn")
     norms = [name for name, layer in model.named_modules() if isinstance(layer, nn.BatchNorm2d)]
-    backbones.freeze(model.features[:15])
+    networks.freeze(model.features[:15])
     before = copy.deepcopy(model.state_dict())
     step(model.train())
     moved = {name for name in norms if f"{name}.running_mean" in changed(model, before)}
@@ -157,28 +157,28 @@ def test_statistics_of_the_frozen_blocks_stand_and_of_the_others_move(slim):
 
 def test_parameter_groups(slim):
     model = slim("vgg11")
-    below, top = backbones.parameter_groups(model, backbone_lr=0.1, head_lr=0.2)
+    below, top = networks.parameter_groups(model, backbone_lr=0.1, head_lr=0.2)
     assert (below["lr"], top["lr"]) == (0.1, 0.2)
-    assert [id(p) for p in top["params"]] == [id(p) for p in backbones.head(model).parameters()]
+    assert [id(p) for p in top["params"]] == [id(p) for p in networks.head(model).parameters()]
     assert {id(p) for p in below["params"] + top["params"]} == {id(p) for p in model.parameters()}
-    backbones.freeze(model.features)
-    assert len(backbones.parameter_groups(model, 0.1, 0.2)[0]["params"]) == 4  # the two hidden layers
-    backbones.unfreeze(backbones.head(backbones.freeze(model)))
-    assert [group["lr"] for group in backbones.parameter_groups(model, 0.1, 0.2)] == [0.2]
+    networks.freeze(model.features)
+    assert len(networks.parameter_groups(model, 0.1, 0.2)[0]["params"]) == 4  # the two hidden layers
+    networks.unfreeze(networks.head(networks.freeze(model)))
+    assert [group["lr"] for group in networks.parameter_groups(model, 0.1, 0.2)] == [0.2]
 
 
 # --- folding -----------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name, size", [("pocket_vgg", 96), ("pocket_vgg", 130), ("vgg16", 96), ("vgg16_bn", 64)])
 def test_folding_keeps_the_logits(slim, name, size):
-    model = (backbones.build(name) if name == "pocket_vgg" else slim(name)).eval()
+    model = (networks.build(name) if name == "pocket_vgg" else slim(name)).eval()
     if name != "pocket_vgg":
-        backbones.head(model).weight.data *= 100  # as large as those of a trained head
+        networks.head(model).weight.data *= 100  # as large as those of a trained head
     inputs = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         before = model(inputs)
         side, channels = size // 32, model.classifier[0].in_features // 49
-        assert backbones.fold_first_linear(model, size) is model
+        assert networks.fold_first_linear(model, size) is model
         assert model.classifier[0].in_features == channels * side**2
         assert before.std() > 0.1 and torch.allclose(model(inputs), before, rtol=1e-5, atol=1e-5)
 
@@ -186,4 +186,4 @@ def test_folding_keeps_the_logits(slim, name, size):
 @pytest.mark.parametrize("size", [31, 224])
 def test_folding_says_where_it_helps(slim, size):
     with pytest.raises(ValueError, match=f"images of 32 to 223 pixels a side, not {size}"):
-        backbones.fold_first_linear(slim("pocket_vgg"), size)
+        networks.fold_first_linear(slim("pocket_vgg"), size)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from helpers import backbones, plots, widgets
-from helpers.augment import Preprocess
+from helpers import networks
+from helpers.lesson_03 import panels, plots
+from helpers.preprocess import Preprocess
 
 matplotlib.use("Agg")
 NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "03_augmentation.ipynb"
@@ -21,8 +22,8 @@ def names():
     """What the notebook's two cells before the panel define, with the pocket network and one image of noise."""
     sources = [cell.source for cell in nbformat.read(NOTEBOOK, 4).cells]
     found = {"v2": v2, "torch": torch, "image": IMAGE, "lab": SimpleNamespace(device="cpu"),
-             "source_model": backbones.build("pocket_vgg").eval(),
-             "preprocess": Preprocess(*backbones.normalisation("pocket_vgg"))}
+             "source_model": networks.build("pocket_vgg").eval(),
+             "preprocess": Preprocess(*networks.normalisation("pocket_vgg"))}
     for name, end in (("draw", "\npictures, code"), ("judge", "\nchanged, sentence")):
         exec(next(source for source in sources if source.startswith(f"def {name}(")).split(end)[0], found)
     return found
@@ -41,7 +42,7 @@ def controls(panel) -> list:
 
 
 def test_sliders_change_the_draws_and_the_code(names, drawn):
-    panel = widgets.augmentation(IMAGE, names["draw"], names["judge"])
+    panel = panels.augmentation(IMAGE, names["draw"], names["judge"])
     shown = panel.children[1]
     padding, crop, flip, rotation, _, hue, seed, _ = controls(panel)
     assert "RandomCrop(size=96, padding=4)" in shown.value and "RandomHorizontalFlip(p=0.5)" in shown.value
@@ -70,7 +71,7 @@ def test_sliders_change_the_draws_and_the_code(names, drawn):
 
 
 def test_a_verdict_gets_an_answer_and_holds_for_these_settings_only(names, drawn):
-    panel = widgets.augmentation(IMAGE, names["draw"], names["judge"])
+    panel = panels.augmentation(IMAGE, names["draw"], names["judge"])
     shown, (*_, rotation, _, _, seed, verdict) = panel.children[1], controls(panel)
     assert "And you?" in shown.value
     for answer, words in (("yes", "labels stay true"), ("not sure", "in doubt"), ("no", "false")):
@@ -103,7 +104,7 @@ def test_the_code_that_is_shown_makes_the_same_draws(names):
 
 
 def test_the_figure_follows(names):
-    panel = widgets.augmentation(IMAGE, names["draw"], names["judge"])
+    panel = panels.augmentation(IMAGE, names["draw"], names["judge"])
     figure = panel.children[1]
     before = figure.value
     assert before.count("<img") == 1 and 'alt="One image, and 12 random draws of it' in before

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from helpers import anatomy, attribution, backbones, plots, training, widgets
-from helpers.augment import Preprocess
-from helpers.datasets import ImageSplit
-from helpers.training import Evaluation
+from helpers import anatomy, figures, gradcam, inference, networks, training
+from helpers.images import ImageSplit
+from helpers.inference import Evaluation
+from helpers.lesson_04 import panels, plots
+from helpers.preprocess import Preprocess
 
 matplotlib.use("Agg")
 NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "04_frozen_vs_full.ipynb"
@@ -34,14 +35,14 @@ def train_from_top():
 
 def costs(name: str, train_from_top):
     """What the notebook computes before it shows the panel."""
-    ghost = backbones.fold_first_linear(backbones.build(name, num_classes=10, device="meta"))
+    ghost = networks.fold_first_linear(networks.build(name, num_classes=10, device="meta"))
     layers = [layer for layer in anatomy.layer_table(ghost, 96) if layer.parameters]
     batch = torch.empty(32, 3, 96, 96, device="meta"), torch.empty(32, dtype=torch.long, device="meta")
     memory, trained = {}, {}
     for depth in range(1, len(layers) + 1):
         model = training.training_mode(train_from_top(ghost, depth))
-        memory[depth] = training.memory_of_step(model, *batch)
-        trained[depth] = backbones.count_parameters(model, trainable=True)
+        memory[depth] = anatomy.memory_of_step(model, *batch)
+        trained[depth] = networks.count_parameters(model, trainable=True)
     return layers, memory, trained
 
 
@@ -58,7 +59,7 @@ def test_freeze_depth_panel(name, depths, train_from_top):
     start = time.perf_counter()
     layers, memory, trained = costs(name, train_from_top)
     assert time.perf_counter() - start < 20  # it is well below one second when the machine is quiet
-    panel = widgets.freeze_depth(layers, memory, trained, images=32, depth=3)
+    panel = panels.freeze_depth(layers, memory, trained, images=32, depth=3)
     (slider,), shown = panel.children[0].children, panel.children[1]
     assert (slider.min, slider.max, slider.value, slider.description) == (1, depths, 3, "depth")
     assert "classifier.0 and all layers above it learn" in shown.value and "<img" in shown.value
@@ -101,10 +102,10 @@ class Gate:
         self.opened.release(times)
 
 
-def live(train, **settings) -> widgets.LiveTraining:
+def live(train, **settings) -> panels.LiveTraining:
     earlier = {"frozen": training.History([{"train_loss": 1.0, "val_loss": 1.0, "train_accuracy": 0.5,
                                             "val_accuracy": 0.5}])}
-    return widgets.LiveTraining(train, **{"depths": 11, "rates": [1e-3, 1e-1], "rate": 1e-1, "epochs": EPOCHS,
+    return panels.LiveTraining(train, **{"depths": 11, "rates": [1e-3, 1e-1], "rate": 1e-1, "epochs": EPOCHS,
                                           "earlier": earlier} | settings)
 
 
@@ -145,7 +146,7 @@ def test_start_trains_and_the_curves_grow():
     assert "Done after epoch 6 of 6" in panel.status.value and "depth 4, rate 0.1: 6 epochs" in panel.figure.value
     best = panel.history.best_accuracy
     assert f"{100 * best:.1f} % on validation images" in panel.status.value
-    assert training.evaluate(panel.model, clouds(20)).accuracy == pytest.approx(best)
+    assert inference.evaluate(panel.model, clouds(20)).accuracy == pytest.approx(best)
     assert not panel.start_button.disabled and panel.stop_button.disabled
 
 
@@ -162,7 +163,7 @@ def test_stop_keeps_the_best_epoch_so_far():
     finish(panel)
     assert len(panel.history.epochs) == 2 and "Stopped after epoch 2 of 6" in panel.status.value
     assert f"Kept: the weights of epoch {panel.history.best_epoch + 1}" in panel.status.value
-    assert training.evaluate(panel.model, clouds(20)).accuracy == pytest.approx(panel.history.best_accuracy)
+    assert inference.evaluate(panel.model, clouds(20)).accuracy == pytest.approx(panel.history.best_accuracy)
     panel.start_button.click()  # and it can be used again
     gate.open(EPOCHS)
     finish(panel)
@@ -235,10 +236,10 @@ def test_a_figure_drawn_in_a_thread_does_not_mix_with_one_drawn_in_a_cell():
         plots.learning_rate([0.0, 1.0], 1)
 
     found = []
-    thread = threading.Thread(target=lambda: found.append(plots.rendered(slow_plot)))
+    thread = threading.Thread(target=lambda: found.append(figures.rendered(slow_plot)))
     thread.start()
     assert ready.wait(60)
-    assert plots.rendered(plots.learning_rate, [0.0, 1.0], 2).count("<img") == 1
+    assert figures.rendered(plots.learning_rate, [0.0, 1.0], 2).count("<img") == 1
     go.set()
     thread.join(60)
     assert found[0].count("<img") == 1
@@ -265,7 +266,7 @@ def test_mistakes_browser():
         return torch.rand(len(images), 8, 8)
 
     split = ImageSplit(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), LABELS, ("cat", "dog"))
-    panel = widgets.mistakes_browser(split, Evaluation(0.0, 0.5, LOGITS, LABELS), explain)
+    panel = panels.mistakes_browser(split, Evaluation(0.0, 0.5, LOGITS, LABELS), explain)
     order, true, answer, speaks_for = panel.children[0].children
     shown = panel.children[1]
     assert "2 mistakes (any class taken for any other)" in shown.value and asked == [(2, [1, 1])]
@@ -288,11 +289,11 @@ def test_grad_cam_is_what_its_definition_says(slim, folded, frozen):
     model = slim("vgg11_bn").train()
     model.features[1].eval()
     if folded:
-        backbones.fold_first_linear(model)
+        networks.fold_first_linear(model)
     model.requires_grad_(not frozen)
     modes = [layer.training for layer in model.modules()]
     inputs, classes = torch.randn(3, 3, 96, 96, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 2, 1])
-    maps = attribution.grad_cam(model, inputs, classes)
+    maps = gradcam.grad_cam(model, inputs, classes)
     assert maps.shape == (3, 96, 96) and not maps.requires_grad
     assert modes == [layer.training for layer in model.modules()]
     assert not any(p.grad is not None for p in model.parameters())
@@ -309,19 +310,19 @@ def test_grad_cam_is_what_its_definition_says(slim, folded, frozen):
 def test_grad_cam_without_evidence_is_black(slim):
     model = slim("pocket_vgg")
     nn.init.zeros_(model.classifier[6].weight)
-    assert attribution.grad_cam(model, torch.randn(2, 3, 96, 96), torch.tensor([0, 1])).eq(0).all()
+    assert gradcam.grad_cam(model, torch.randn(2, 3, 96, 96), torch.tensor([0, 1])).eq(0).all()
 
 
 def test_captum_is_not_imported_before_it_is_needed():
     import subprocess
     import sys
-    code = "import sys; from helpers import widgets, attribution; print('captum' in sys.modules)"
+    code = "import sys, helpers.gradcam, helpers.lesson_04.panels; print('captum' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                           cwd=NOTEBOOK.parent.parent).stdout.strip() == "False"
 
 
 def test_a_map_for_pocket_images_is_found_on_the_real_network(pocket):
-    model = backbones.fold_first_linear(backbones.build("pocket_vgg", num_classes=10))
+    model = networks.fold_first_linear(networks.build("pocket_vgg", num_classes=10))
     few = pocket["val"].few(1)
-    maps = attribution.grad_cam(model, Preprocess(*backbones.normalisation("pocket_vgg"))(few.images), few.labels)
+    maps = gradcam.grad_cam(model, Preprocess(*networks.normalisation("pocket_vgg"))(few.images), few.labels)
     assert maps.shape == (10, 96, 96) and ((maps.amax((1, 2)) - 1).abs() < 1e-5).sum() >= 8

@@ -11,13 +11,12 @@ import json
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.vgg import VGG, make_layers
 
-from helpers import downloads
+from helpers.fetch.weights import weights_file, weights_of
 
 ASSETS = Path(__file__).resolve().parent / "assets"
 POCKET_WEIGHTS = ASSETS / "pocket_vgg.safetensors"
@@ -95,15 +94,6 @@ def card() -> dict:
         ) from error
 
 
-def weights_of(name: str, weights: str = "default"):
-    """torchvision's weights enum member for one of its networks; raises `ValueError` with the valid names."""
-    enum = models.get_model_weights(name)
-    member = "DEFAULT" if weights == "default" else weights
-    if member not in enum.__members__:
-        raise ValueError(f"Unknown weights {weights!r} for {name}; choose one of {', '.join(enum.__members__)}.")
-    return enum[member]
-
-
 def read_weights(name: str, weights: str = "default") -> dict[str, Tensor]:
     """The pre-trained state dict (float32, on the CPU); torchvision's are fetched into its cache and hash-checked."""
     if name == "pocket_vgg":
@@ -116,45 +106,6 @@ def read_weights(name: str, weights: str = "default") -> dict[str, Tensor]:
                 f"The asset {POCKET_WEIGHTS.name} is missing or damaged; get a fresh copy of the course."
             ) from error
     return torch.load(weights_file(name, weights), map_location="cpu", weights_only=True)
-
-
-def weights_file(name: str, weights: str = "default") -> Path:
-    """The file of torchvision's weights in its own cache, whole: fetched where it is absent or damaged.
-
-    The start of its sha256 stands in its name. Tried in order: the cache, the mirror TL_MIRROR, torchvision's server.
-    Raises `RuntimeError` with one sentence if none of them has it or if it can't be written.
-    """
-    address = weights_of(name, weights).url
-    file = _cached(address)
-    right = lambda path: downloads.digest(path, "sha256").startswith(torch.hub.HASH_REGEX.search(file.name)[1])
-    if file.exists() and right(file):
-        return file
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{file}.lock"):
-            if file.exists() and not right(file):
-                print(f"{file.name} in {file.parent} is damaged or incomplete: it is fetched again.")
-            if not file.exists() or not right(file):
-                downloads.fetch([*downloads.mirror(file.name), address], file, right)
-    except downloads.Unavailable as error:
-        raise RuntimeError(f"The weights of {name} could not be fetched: {error}. Check the network connection and try "
-                           f"again, put {file.name} into {file.parent} by hand, or set TL_MIRROR to a folder or an "
-                           "address that has it.") from None
-    except OSError as error:
-        raise RuntimeError(f"The weights of {name} can't be written to {file.parent} ({error.strerror or error}): make "
-                           "room there, or set TORCH_HOME to another folder.") from None
-    return file
-
-
-def _cached(address: str) -> Path:
-    return Path(torch.hub.get_dir()) / "checkpoints" / address.rsplit("/", 1)[1]
-
-
-def weights_cached(name: str) -> bool:
-    """Whether the default weights can be had without a network."""
-    if name == "pocket_vgg":
-        return POCKET_WEIGHTS.exists()
-    return (Path(torch.hub.get_dir()) / "checkpoints" / Path(weights_of(name).url).name).exists()
 
 
 def normalisation(name: str, weights: str = "default") -> tuple[tuple[float, ...], tuple[float, ...]]:

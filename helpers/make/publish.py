@@ -1,6 +1,6 @@
 """Write the repository's address on GitHub wherever a reader needs it.
 
-    python -m helpers.publish OWNER/REPO
+    python -m helpers.make.publish OWNER/REPO
 
 The address stands in pyproject.toml. From there it goes into the Colab badges of README.md, the notebooks and their
 solutions, and into the notebooks' setup cells. Nothing else in these files changes, not a byte, and a second run
@@ -13,7 +13,7 @@ import os
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 BEFORE = r'^repository = "|colab\.research\.google\.com/github/|git clone -q --depth 1 https://github\.com/'
 STAMP = re.compile(rf"({BEFORE})([\w.-]+/[\w.-]+)", re.MULTILINE)  # an address, and what it stands behind
 VALID = re.compile(r"[A-Za-z0-9](-?[A-Za-z0-9]){0,38}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}(?<!\.git)")  # GitHub's rules

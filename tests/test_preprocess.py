@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from helpers.augment import Preprocess, channel_statistics, normalise, random_crop, random_flip
+from helpers.preprocess import Preprocess, channel_statistics, normalise, random_crop, random_flip
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 

@@ -5,9 +5,10 @@ import time
 import pytest
 import torch
 
-from helpers import backbones, plots, widgets
-from helpers.augment import Preprocess
-from helpers.datasets import ImageSplit
+from helpers import networks
+from helpers.images import ImageSplit
+from helpers.lesson_02 import panels, plots
+from helpers.preprocess import Preprocess
 
 PREPROCESS = Preprocess((0.5,) * 3, (0.25,) * 3)
 
@@ -30,7 +31,7 @@ def words(panel) -> str:
 
 
 def test_layer_explorer(drawn, examples):
-    panel = widgets.layer_explorer(backbones.build("pocket_vgg"), examples, PREPROCESS, start=1)
+    panel = panels.layer_explorer(networks.build("pocket_vgg"), examples, PREPROCESS, start=1)
     image, layer = panel.children[0].children
     assert (image.description, layer.description) == ("image", "layer")
     assert torch.equal(drawn[-1][0], examples.images[1]) and drawn[-1][1].block == 3
@@ -48,7 +49,7 @@ def test_layer_explorer(drawn, examples):
 
 
 def test_the_text_follows_the_controls(drawn, examples):
-    panel = widgets.layer_explorer(backbones.build("pocket_vgg"), examples, PREPROCESS)
+    panel = panels.layer_explorer(networks.build("pocket_vgg"), examples, PREPROCESS)
     image, layer = panel.children[0].children
     layer.index = 0
     assert "features.0 (Conv2d, block 1)" in words(panel) and "8 x 96 x 96" in words(panel)
@@ -62,7 +63,7 @@ def test_the_text_follows_the_controls(drawn, examples):
 
 
 def test_the_sentence_tells_the_pixels_that_the_unit_sees(drawn, examples):
-    panel = widgets.layer_explorer(backbones.build("pocket_vgg"), examples, PREPROCESS)
+    panel = panels.layer_explorer(networks.build("pocket_vgg"), examples, PREPROCESS)
     panel.children[0].children[1].index = 2  # features.3, a field of 8 pixels
     _, row, _, _, unit = drawn[-1]
     left, top, right, bottom = row.visible(*unit, 96)
@@ -70,8 +71,8 @@ def test_the_sentence_tells_the_pixels_that_the_unit_sees(drawn, examples):
 
 
 def test_an_image_goes_through_the_network_once(drawn, examples):
-    model = backbones.build("pocket_vgg")
-    image, layer = widgets.layer_explorer(model, examples, PREPROCESS).children[0].children
+    model = networks.build("pocket_vgg")
+    image, layer = panels.layer_explorer(model, examples, PREPROCESS).children[0].children
     passes = []
     model.classifier[6].register_forward_hook(lambda *_: passes.append(1))
     for index in (0, 5, 3):
@@ -83,7 +84,7 @@ def test_an_image_goes_through_the_network_once(drawn, examples):
 
 def test_the_figure_is_light_enough_for_a_slider(examples):
     """About 0.1 s; the limit is far off, so that a busy machine does not fail it."""
-    image, layer = widgets.layer_explorer(backbones.build("pocket_vgg"), examples, PREPROCESS).children[0].children
+    image, layer = panels.layer_explorer(networks.build("pocket_vgg"), examples, PREPROCESS).children[0].children
     start = time.process_time()
     for index in range(5):
         layer.index = index

@@ -1,0 +1,139 @@
+"""The style of all figures, how they are shown, and what several lessons draw.
+
+A lesson's own figures are in its folder, in `plots.py`. Each function draws what it is given, shows it with an alt
+text, and computes nothing.
+
+One style for the whole course, to be read from the back of a room: text of at least 11 points, an opaque white
+background (dark text on a transparent one would vanish in a dark notebook), and colours close to Okabe and Ito's, which
+colour-blind readers can tell apart, but darker: each stands out from white by 3:1 or more, and those that also colour
+text (`TEXT_COLOURS`) by 4.5:1, as WCAG 2.1 asks. A method keeps its colour and its marker in all notebooks.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from contextvars import ContextVar
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, PINK, SKY, GREY = "#005FA3", "#C04E00", "#009068", "#CA73A9", "#3B9CDB", "#555555"
+TEXT_COLOURS = ("black", BLUE, ORANGE, GREY)
+METHOD_COLOURS = {"scratch": GREY, "frozen": BLUE, "full": ORANGE}
+METHOD_MARKERS = {"scratch": "s", "frozen": "o", "full": "^"}
+
+plt.rcParams.update(
+    {
+        "figure.dpi": 100,
+        "savefig.dpi": 100,
+        "figure.constrained_layout.use": True,
+        "figure.facecolor": "white",
+        "savefig.facecolor": "white",
+        "font.size": 12,
+        "axes.titlesize": 13,
+        "axes.labelsize": 12,
+        "legend.fontsize": 11,
+        "legend.frameon": False,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.color": "#dddddd",
+        "axes.axisbelow": True,
+        "lines.linewidth": 2,
+        "lines.markersize": 7,
+    }
+)
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure as PNG with `alt` as its alternative text, and forget it."""
+    collected = _collected.get()
+    if collected is None:
+        display(figure, metadata={"image/png": {"alt": alt}})
+    else:
+        png = io.BytesIO()
+        # A panel must answer at once. A figure that was laid out by hand needs no trimming, for which it would be drawn
+        # twice; little compression costs a few kilobytes and saves 30 milliseconds.
+        trim = "tight" if figure.get_layout_engine() else None
+        figure.savefig(png, format="png", bbox_inches=trim, pil_kwargs={"compress_level": 1})
+        code = base64.b64encode(png.getvalue()).decode()
+        style = "max-width: 100%; height: auto"  # else a narrow window would cut it off
+        collected.append(f'<img alt="{html.escape(alt)}" style="{style}" src="data:image/png;base64,{code}">')
+    plt.close(figure)
+
+
+# Where `rendered` gathers figures; None: they are displayed. A thread has its own: a panel may draw while a cell runs.
+_collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
+
+
+def rendered(plot, *arguments) -> str:
+    """What `plot(*arguments)` would show, as HTML: for panels, which put it into an `ipywidgets.HTML`.
+
+    An `ipywidgets.Output` would do with less, but not without a browser: nbclient, which `jupyter execute` uses, sends
+    what it captures back on the channel on which it awaits the end of the cell, and may then miss it and wait for ever.
+    """
+    token = _collected.set([])
+    try:
+        plot(*arguments)
+        return "".join(_collected.get())
+    finally:
+        _collected.reset(token)
+
+
+def ink(colour) -> str:
+    """Black or white, whichever is easier to read on `colour`; one of them always has a contrast of 4.5:1."""
+    channels = np.array(to_rgb(colour))
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return "black" if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "white"
+
+
+def picture(axis, image) -> None:
+    """Draw one image, uint8 (3, H, W) or (H, W), on `axis` without ticks or frame."""
+    image = np.asarray(image)
+    axis.imshow(image.transpose(1, 2, 0) if image.ndim == 3 else image, cmap="gray")
+    axis.set_axis_off()
+
+
+def images(
+    pictures, titles=None, columns: int = 10, title: str | None = None, alt: str = "", size: float = 0.95
+) -> None:
+    """A grid of images (n, 3, H, W) uint8, `size` inches each, with an optional title above each and above all."""
+    rows = -(-len(pictures) // columns)
+    height = size * (1.25 if titles else 1.04)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(columns * size, rows * height + (0.4 if title else 0)), squeeze=False
+    )
+    for k, axis in enumerate(axes.flat):
+        axis.set_axis_off()
+        if k < len(pictures):
+            picture(axis, pictures[k])
+            if titles:
+                axis.set_title(titles[k], fontsize=11, pad=3)
+    if title:
+        figure.suptitle(title)
+    show(figure, alt or title or "A grid of images.")
+
+
+def class_examples(split, each: int = 8) -> None:
+    """A row of `each` images for every class of an `ImageSplit`, in two columns of classes."""
+    classes = len(split.classes)
+    rows = -(-classes // 2)
+    figure, axes = plt.subplots(
+        rows, 2 * each + 1, figsize=(9.5, rows * 0.56), width_ratios=[1] * each + [1.6] + [1] * each
+    )
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for label, name in enumerate(split.classes):
+        row, half = label % rows, label // rows
+        own = split.images[split.labels == label][:each]
+        for k, image in enumerate(own):
+            picture(axes[row, half * (each + 1) + k], image)
+        axes[row, half * (each + 1)].text(
+            -0.12, 0.5, name, transform=axes[row, half * (each + 1)].transAxes, ha="right", va="center"
+        )
+    show(figure, f"{each} images of each of the {classes} classes: {', '.join(split.classes)}.")

@@ -1,0 +1,1 @@
+"""What notebook 1 alone needs: What is transfer learning? Its figures, its exercises' checks and its panels."""

@@ -1,0 +1,241 @@
+"""The figures of notebook 2: inside VGG"""
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from helpers.figures import BLUE, GREEN, GREY, ORANGE, PINK, SKY, ink, picture, show
+
+BLOCK_COLOURS = (PINK, GREEN, SKY, ORANGE, BLUE)
+
+
+def _map(axis, values, title: str = "") -> None:
+    """One feature map (H, W) on `axis`, black for the smallest value of the map and light for the largest."""
+    axis.imshow(np.asarray(values), cmap="magma")
+    axis.set_axis_off()
+    if title:
+        axis.set_title(title, fontsize=11, pad=3)
+
+
+def image_and_maps(image, maps, titles, layer: str) -> None:
+    """One image (3, H, W) uint8 on the left, feature maps (n, h, w) with a title each in two rows on the right."""
+    columns = -(-len(maps) // 2)
+    figure = plt.figure(figsize=(9, 3.6))
+    grid = figure.add_gridspec(2, columns + 2, width_ratios=[1.02, 1.02] + [1] * columns)
+    large = figure.add_subplot(grid[:, :2])
+    picture(large, image)
+    large.set_title("the image")
+    for k, values in enumerate(maps):
+        _map(figure.add_subplot(grid[k // columns, 2 + k % columns]), values, titles[k])
+    show(figure, f"An image, and {len(maps)} maps that {layer} makes of it; light where a filter answers strongly.")
+
+
+def parameters_and_work(table, title: str) -> None:
+    """Mirrored bars for the rows of a layer table that have weights: share of parameters left, of work right."""
+    rows = [row for row in table if row.parameters]
+    figure, axes = plt.subplots(1, 2, figsize=(9, 0.8 + 0.265 * len(rows)), sharey=True)
+    panels = (("parameters", "parameters (% of all)", ORANGE), ("multiply_adds", "multiply-adds (% of all)", BLUE))
+    for axis, (key, label, colour) in zip(axes, panels, strict=True):
+        values = np.array([getattr(row, key) for row in rows], float)
+        shares = 100 * values / values.sum()
+        axis.barh(range(len(rows)), shares, color=colour, height=0.75)
+        axis.set(xlabel=label, xlim=(0, 1.22 * shares.max()))
+        axis.grid(axis="y", visible=False)
+        for y, share in enumerate(shares):
+            axis.annotate(
+                f"{share:.1f}",
+                (share, y),
+                xytext=(-4 if key == "parameters" else 4, 0),
+                fontsize=11,
+                textcoords="offset points",
+                va="center",
+                ha="right" if key == "parameters" else "left",
+            )
+    axes[0].invert_xaxis()
+    axes[0].invert_yaxis()
+    axes[0].spines["left"].set_visible(False)
+    axes[0].spines["right"].set_visible(True)
+    axes[0].tick_params(left=False, labelleft=False)
+    axes[1].tick_params(left=False, labelleft=True, pad=8)
+    axes[1].set_yticks(range(len(rows)), [row.name for row in rows], ha="center", fontsize=11)
+    axes[1].tick_params(axis="y", pad=42)
+    figure.suptitle(title, fontsize=13)
+    alt = "; ".join(f"{row.name} {row.parameters:,} parameters, {row.multiply_adds:,} multiply-adds" for row in rows)
+    show(figure, f"{title}, for each layer: {alt}.")
+
+
+def _field(axis, box, colour) -> None:
+    """Outline a receptive field (left, top, right, bottom), given in the axis' own units."""
+    left, top, right, bottom = box
+    for width, edge in ((4.5, "white"), (2.5, colour)):  # the white one keeps the outline visible on any image
+        axis.add_patch(
+            plt.Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=edge, linewidth=width)
+        )
+
+
+def receptive_fields(image, layers, table) -> None:
+    """The fields of the middle unit of each of `layers` on an image (3, H, W), and how the field grows over `table`."""
+    size = image.shape[-1]
+    boxes = [layer.field(layer.shape[1] // 2, layer.shape[2] // 2) for layer in layers]
+    low, high = min(0, *(min(box) for box in boxes)), max(size, *(max(box) for box in boxes))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), width_ratios=[1, 1.05])
+    picture(left, image)
+    left.set(xlim=(low - 2, high + 1), ylim=(high + 1, low - 2))
+    left.add_patch(plt.Rectangle((low - 1, low - 1), high - low + 1, high - low + 1, facecolor="#e8e8e8", zorder=-1))
+    for k, box in reversed(list(enumerate(boxes))):
+        _field(left, np.subtract(box, 0.5), BLOCK_COLOURS[k % 5])  # pixel 0 reaches from -0.5 to 0.5
+    rows = [row for row in table if row.name.startswith("features")]
+    right.step(range(len(rows)), [row.receptive_field for row in rows], where="mid", color=GREY)
+    right.axhline(size, color=GREY, linewidth=1, linestyle=":")
+    right.text(-0.5, size - 2, "the whole image", color=GREY, va="top")
+    for k, layer in enumerate(layers):
+        x = next(i for i, row in enumerate(rows) if row.name == layer.name)
+        right.plot(
+            x,
+            layer.receptive_field,
+            "o",
+            color=BLOCK_COLOURS[k % 5],
+            markersize=10,
+            linestyle="none",
+            label=f"block {layer.block}: {layer.receptive_field} x {layer.receptive_field} pixels",
+        )
+    right.legend(loc="upper left", fontsize=12, handletextpad=0.2)
+    right.set(xlabel="place in features", ylabel="side of the receptive field (pixels)", xlim=(-1, len(rows)))
+    sides = ", ".join(f"block {layer.block} {layer.receptive_field}" for layer in layers)
+    show(figure, f"Receptive fields of one unit drawn on an image as squares, and their side in pixels: {sides}.")
+
+
+def blocks_beside(tables: dict) -> None:
+    """Networks as rows of boxes, one box for each layer with weights, blocks apart; in orange what the first lacks."""
+    counts = {
+        name: [[row for row in table if row.parameters and row.block == block] for block in (1, 2, 3, 4, 5, 0)]
+        for name, table in tables.items()
+    }
+    first = next(iter(counts.values()))
+    figure, axis = plt.subplots(figsize=(9, 0.9 + 0.95 * len(tables)))
+    widest = [max(len(blocks[k]) for blocks in counts.values()) for k in range(6)]
+    starts = np.cumsum([0] + [width + 0.7 for width in widest[:-1]])
+    for y, (name, blocks) in enumerate(counts.items()):
+        for k, rows in enumerate(blocks):
+            for x, row in enumerate(rows):
+                colour = ORANGE if x >= len(first[k]) else GREY if k == 5 else BLUE
+                axis.add_patch(plt.Rectangle((starts[k] + x, y), 0.86, 0.68, facecolor=colour))
+                axis.text(
+                    starts[k] + x + 0.43, y + 0.34, row.shape[0], color="white", ha="center", va="center", rotation=90
+                )
+        axis.text(-0.4, y + 0.34, name, ha="right", va="center", weight="bold")
+    for k in range(6):
+        axis.text(starts[k] + widest[k] / 2, -0.15, f"block {k + 1}" if k < 5 else "classifier", ha="center")
+    axis.set(xlim=(-2.4, starts[-1] + widest[-1]), ylim=(len(tables) - 0.1, -0.6))
+    axis.set_axis_off()
+    show(
+        figure,
+        "Layers with weights, block by block: "
+        + "; ".join(f"{name} {', '.join(str(len(rows)) for rows in blocks)}" for name, blocks in counts.items())
+        + ". The number in a box is its output channels; orange boxes are added.",
+    )
+
+
+def filters(groups: dict, columns: int = 16) -> None:
+    """Groups of filters, each (n, 3, kernel, kernel) from 0 to 1, under the group's name."""
+    columns = min(columns, max(len(group) for group in groups.values()))
+    rows = [-(-len(group) // columns) for group in groups.values()]
+    side = min(8.6 / columns, 0.85)
+    figure = plt.figure(figsize=(max(columns * side, 6), sum(rows) * side + 0.45 * len(groups)))
+    parts = figure.subfigures(len(groups), 1, height_ratios=[count * side + 0.45 for count in rows], squeeze=False)
+    for part, (name, group), count in zip(parts[:, 0], groups.items(), rows, strict=True):
+        part.suptitle(name, fontsize=13)
+        axes = part.subplots(count, columns, squeeze=False)
+        for k, axis in enumerate(axes.flat):
+            axis.set_axis_off()
+            if k < len(group):
+                axis.imshow(np.asarray(group[k]).transpose(1, 2, 0), vmin=0, vmax=1)
+    show(
+        figure,
+        "First-layer filters as small colour squares: "
+        + ", ".join(f"{name} ({len(group)})" for name, group in groups.items())
+        + ".",
+    )
+
+
+def maps_by_block(blocks: dict, columns: int = 7) -> None:
+    """One row a block: its name, then maps (n, h, w)."""
+    figure, axes = plt.subplots(
+        len(blocks), columns + 1, figsize=(9, 1.12 * len(blocks)), squeeze=False, width_ratios=[1.25] + [1] * columns
+    )
+    for row, (name, maps) in zip(axes, blocks.items(), strict=True):
+        for axis in row:
+            axis.set_axis_off()
+        row[0].text(0.9, 0.5, name, transform=row[0].transAxes, ha="right", va="center", fontsize=12)
+        for axis, values in zip(row[1:], maps, strict=False):
+            _map(axis, values)
+    show(
+        figure,
+        f"Feature maps of one image, one row for each of {len(blocks)} blocks: fine outlines in the first, a "
+        "few bright cells in the last.",
+    )
+
+
+def stretching(small, large) -> None:
+    """A small map and the larger one that average pooling makes of it, both with their values: (h, w) and (H, W)."""
+    figure, axes = plt.subplots(1, 2, figsize=(8.4, 4), width_ratios=[1, 1.9])
+    top = np.asarray(small).max()
+    decimals = min(2, max(0, 4 - len(f"{top:.0f}")))  # at most five characters fit into a cell
+    for axis, values, word in zip(axes, (small, large), ("what arrives", "after avgpool"), strict=True):
+        values = np.asarray(values)
+        shown = axis.imshow(values, cmap="magma", vmin=0, vmax=top)
+        axis.set_title(f"{word}: {values.shape[0]} x {values.shape[1]}")
+        axis.set_axis_off()
+        for (y, x), value in np.ndenumerate(values):
+            axis.text(
+                x,
+                y,
+                f"{value:.{decimals}f}",
+                ha="center",
+                va="center",
+                fontsize=11,
+                color=ink(shown.to_rgba(value)[:3]),
+            )
+    show(
+        figure,
+        f"A {small.shape[0]} x {small.shape[1]} map, and the {large.shape[0]} x {large.shape[1]} map that "
+        "average pooling makes of it: only copies and averages of the same values.",
+    )
+
+
+def layer_view(image, layer, maps, channels, unit) -> None:
+    """One layer at work: image (3, H, W) with the field of `unit` of the first map, and the maps (n, h, w).
+
+    `layer` is the layer's row of the table, `channels` names the maps, `unit` is (row, column). All is drawn on one
+    axis, whose unit is an inch: an axis for each map, laid out by matplotlib, would take five times as long, and the
+    explorer draws anew for every step of its slider.
+    """
+    figure = plt.figure(figsize=(9, 3.7), layout="none")
+    axis = figure.add_axes((0, 0, 1, 1), xlim=(0, 9), ylim=(3.7, 0))
+    axis.set_axis_off()
+    numbers = f"{layer.parameters:,} parameters, {layer.multiply_adds:,} multiply-adds"
+    shape = " x ".join(map(str, layer.shape))
+    axis.text(4.5, 0.28, f"{layer.name} ({layer.kind}), output {shape}:  {numbers}", ha="center", fontsize=13)
+    x, y, side, size = 0.05, 0.65, 3, image.shape[-1]
+    axis.imshow(np.asarray(image).transpose(1, 2, 0), extent=(x, x + side, y + side, y), aspect="auto")
+    left, top, right, bottom = np.multiply(layer.visible(*unit, size), side / size)
+    _field(axis, (x + left, y + top, x + right, y + bottom), SKY)
+    seen = f"a unit sees {layer.receptive_field} x {layer.receptive_field} pixels"
+    axis.text(x + side / 2, y - 0.07, seen, ha="center", fontsize=12)
+    columns, (height, width) = -(-len(maps) // 2), maps[0].shape
+    step = 5.8 / columns
+    side = min(step - 0.1, 1.35)
+    for k, values in enumerate(maps):
+        x, y = 3.2 + step * (k % columns), 0.65 + 1.65 * (k // columns)
+        axis.imshow(np.asarray(values), cmap="magma", extent=(x, x + side, y + side, y), aspect="auto")
+        axis.text(x + side / 2, y - 0.07, f"channel {channels[k]}", ha="center", fontsize=11)
+        if k == 0:
+            place = x + side * (unit[1] + 0.5) / width, y + side * (unit[0] + 0.5) / height
+            ring = {"marker": "o", "markersize": 9, "markerfacecolor": "none"}
+            for thick, colour in ((5, "black"), (2.5, SKY)):  # the black one keeps the ring visible on a light map
+                axis.plot(*place, **ring, markeredgecolor=colour, markeredgewidth=thick)
+    show(
+        figure,
+        f"{layer.name}: its {len(maps)} strongest feature maps, and on the image the "
+        f"{layer.receptive_field} pixels a side that the brightest unit of the first one sees.",
+    )

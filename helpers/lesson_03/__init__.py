@@ -1,0 +1,1 @@
+"""What notebook 3 alone needs: Augmentation Its figures, its exercises' checks and its panels."""

@@ -1,0 +1,57 @@
+"""The panels of notebook 3: augmentation"""
+from __future__ import annotations
+
+import functools
+import html
+
+import ipywidgets
+
+from helpers import figures
+from helpers.lesson_03 import plots
+from helpers.panel import Panel, panel, paragraph
+
+
+def augmentation(original, draw, judge) -> Panel:
+    """Sliders for an augmentation pipeline and a question; the draws, what they mean, and the pipeline as text to copy.
+
+    Args:
+        original: the image (3, H, W), uint8.
+        draw: `draw(padding=, crop=, flip=, rotation=, brightness=, hue=, seed=)` returns the draws (n, 3, H, W) and the
+            text of the pipeline.
+        judge: `judge(draws, verdict)` returns which draws get a frame (n booleans) and a sentence. The verdict is
+            "yes", "not sure", "no", or "" as long as the reader has not answered for these settings.
+
+    Returns:
+        A box of two children: the controls (a box, in the order of `draw`'s arguments, then the question), and the
+        figure with the texts.
+    """
+    wide = {"style": {"description_width": "80px"}, "layout": {"width": "290px"}, "continuous_update": False}
+    sliders = {
+        "padding": ipywidgets.IntSlider(4, 0, 32, description="padding", **wide),
+        "crop": ipywidgets.FloatSlider(1, min=0.1, max=1, step=0.1, description="crop", **wide),
+        "flip": ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.1, description="flip", **wide),
+        "rotation": ipywidgets.IntSlider(0, 0, 180, step=5, description="rotation", **wide),
+        "brightness": ipywidgets.FloatSlider(0, min=0, max=1, step=0.1, description="brightness", **wide),
+        "hue": ipywidgets.FloatSlider(0, min=0, max=0.5, step=0.05, description="hue", **wide),
+        "seed": ipywidgets.IntSlider(0, 0, 20, description="seed", **wide),
+    }
+    verdict = ipywidgets.ToggleButtons(
+        options=[("no answer yet", ""), *((word, word) for word in ("yes", "not sure", "no"))],
+        description="Would a human still label it?",
+        style={"description_width": "190px", "button_width": "130px"}, layout={"width": "100%"})
+
+    def ask_again(_) -> None:
+        verdict.value = ""  # an answer holds for the settings it was given for
+
+    for name, slider in sliders.items():
+        if name != "seed":
+            slider.observe(ask_again, "value")
+
+    @functools.lru_cache(maxsize=1)  # a slider that clears the verdict asks twice for the same
+    def show(verdict: str, **settings) -> str:
+        pictures, code = draw(**settings)
+        framed, sentence = judge(pictures, verdict)
+        text = f"<pre style='font-size: 14px; line-height: 1.3'>{html.escape(code)}</pre>"
+        return figures.rendered(plots.draws, original, pictures, framed) + paragraph(sentence) + text
+
+    return panel(sliders | {"verdict": verdict}, show)

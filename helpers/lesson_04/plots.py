@@ -1,0 +1,240 @@
+"""The figures of notebook 4: frozen or full?"""
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Markdown, display
+from matplotlib.figure import Figure
+
+from helpers.figures import BLUE, GREEN, GREY, METHOD_COLOURS, METHOD_MARKERS, ORANGE, PINK, SKY, ink, show
+
+
+def learning_rate(rates: list[float], epochs: int) -> None:
+    """The learning rate of every step over `epochs` epochs."""
+    figure, axis = plt.subplots(figsize=(7, 2.8))
+    axis.plot(np.arange(len(rates)) * epochs / len(rates), rates, color=BLUE)
+    axis.set(xlabel="epoch", ylabel="learning rate", ylim=(0, None), xlim=(0, epochs))
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    show(figure, f"The learning rate rises over the first tenth of {epochs} epochs, then falls along a cosine to zero.")
+
+
+def training_curves(histories: dict[str, list]) -> None:
+    """Loss (left) and accuracy (right) by epoch, training dashed, validation solid. `histories[method]`: one a seed."""
+    figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.9))
+    for method, runs in histories.items():
+        colour = METHOD_COLOURS[method]
+        for axis, quantity, scale in zip(axes, ("loss", "accuracy"), (1, 100), strict=True):
+            for part, style in (("train", "--"), ("val", "-")):
+                lines = scale * np.array([run.column(f"{part}_{quantity}") for run in runs])
+                epochs = np.arange(1, lines.shape[1] + 1)
+                if len(runs) > 1:
+                    axis.plot(epochs, lines.T, style, color=colour, linewidth=0.8, alpha=0.5)
+                name = {"train": "training", "val": "validation"}[part]
+                axis.plot(epochs, lines.mean(0), style, color=colour, label=f"{method}, {name}")
+    axes[0].set(xlabel="epoch", ylabel="loss (cross-entropy)", ylim=(0, None))
+    axes[1].set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 102))
+    for axis in axes:
+        axis.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
+    axes[1].legend(loc="lower right")
+    show(figure, f"Training and validation loss and accuracy by epoch for {' and '.join(histories)}.")
+
+
+def learning_rate_search(search: dict[str, dict[float, float]]) -> None:
+    """Validation accuracy (0 to 1) against learning rate, one line a method; the best is ringed."""
+    figure, axis = plt.subplots(figsize=(7, 3.8))
+    for method, scores in search.items():
+        rates, values = list(scores), [100 * v for v in scores.values()]
+        axis.plot(rates, values, color=METHOD_COLOURS[method], marker=METHOD_MARKERS[method], label=method)
+        best = int(np.argmax(values))
+        axis.plot(rates[best], values[best], "o", markersize=18, fillstyle="none", color=METHOD_COLOURS[method])
+    axis.set(xscale="log", xlabel="peak learning rate", ylabel="validation accuracy (%)", ylim=(0, 105))
+    axis.legend(loc="lower left")
+    show(figure, f"Validation accuracy against learning rate for {' and '.join(search)}; the best of each is ringed.")
+
+
+def comparison_table(results: dict, runs: dict, trained: dict, memory: dict, peak: dict, rates: dict) -> None:
+    """The outcome as a table: one column a method, with mean and range of the test accuracy over the seeds.
+
+    `memory` holds the parts of a step's memory in bytes, `peak` what was measured on a GPU, or None.
+    """
+    rows = {
+        name: []
+        for name in (
+            "test accuracy, mean of the seeds",
+            "lowest and highest seed",
+            "peak learning rate",
+            "trained parameters",
+            "seconds an epoch",
+            "memory of a training step",
+            "peak memory, measured on the GPU",
+        )
+    }
+    for method, evaluations in results.items():
+        scores = [100 * evaluation.accuracy for evaluation in evaluations]
+        seconds = np.mean([history.column("seconds") for _, history in runs[method]])
+        cells = (
+            f"{np.mean(scores):.1f} %",
+            f"{min(scores):.1f} to {max(scores):.1f} %",
+            f"{rates[method]:g}",
+            f"{trained[method]:,}",
+            f"{seconds:.3f}",
+            f"{sum(memory[method].values()) / 1e6:.0f} MB",
+            f"{peak[method] / 1e6:.0f} MB" if peak[method] else "no GPU",
+        )
+        for row, cell in zip(rows.values(), cells, strict=True):
+            row.append(cell)
+    lines = ["| quantity | " + " | ".join(results) + " |", "|:--|" + "--:|" * len(results)]
+    lines += [f"| {name} | " + " | ".join(cells) + " |" for name, cells in rows.items()]
+    display(Markdown("\n".join(lines)))
+
+
+def confusion(counts, classes) -> None:
+    """Confusion matrix (classes, classes) of counts: rows are true classes, columns the network's answers."""
+    counts = np.asarray(counts)
+    figure, axis = plt.subplots(figsize=(7.2, 6.2))
+    shares = counts / counts.sum(1, keepdims=True)
+    shown = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for y, x in np.ndindex(counts.shape):
+        if counts[y, x]:
+            colour = ink(shown.to_rgba(shares[y, x])[:3])
+            axis.text(x, y, int(counts[y, x]), ha="center", va="center", fontsize=11, color=colour)
+    axis.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
+    axis.set_yticks(range(len(classes)), classes)
+    axis.set(xlabel="the network's answer", ylabel="true class")
+    axis.grid(visible=False)
+    right = 100 * np.trace(counts) / counts.sum()
+    show(figure, f"Confusion matrix of {len(classes)} classes; {right:.0f} percent of the images lie on the diagonal.")
+
+
+def mistakes(split, evaluation, chosen, maps) -> None:
+    """Images that were answered wrong, each beside its heat map, four pairs in a row, with the answer and the truth.
+
+    `chosen`: their numbers in `split`; `maps`: a map (H, W) from 0 to 1 for each of them.
+    """
+    columns, gap, title = 4, 0.12, 0.42  # in widths of an image
+    rows = -(-len(chosen) // columns)
+    height, width = split.images.shape[2:]
+    step = (int((2 + gap) * width), int((1 + title) * height))
+    page = np.full((rows * step[1], columns * step[0] - int(gap * width), 3), 255, np.uint8)
+    figure = Figure(figsize=(9.6, 9.6 * page.shape[0] / page.shape[1]), layout="none")
+    axis = figure.add_axes((0, 0, 1, 1))
+    confidences, answers = evaluation.confidences, evaluation.predictions
+    for place, (k, one) in enumerate(zip(chosen, maps, strict=True)):
+        left, top = place % columns * step[0], place // columns * step[1] + int(title * height)
+        image = np.asarray(split.images[k]).transpose(1, 2, 0)
+        heat = 255 * plt.get_cmap("magma")(np.asarray(one))[..., :3]
+        page[top : top + height, left : left + width] = image
+        page[top : top + height, left + width : left + 2 * width] = 0.35 * image.mean(2, keepdims=True) + 0.65 * heat
+        truth = split.classes[evaluation.labels[k]]
+        words = f"{split.classes[answers[k]]}, {100 * confidences[k]:.0f} %\n(is a {truth})"
+        axis.text(left + width, top - 4, words, ha="center", va="bottom", fontsize=12, linespacing=1.1)
+    axis.imshow(page)
+    axis.set_axis_off()
+    pairs = ", ".join(f"{split.classes[evaluation.labels[k]]} taken for {split.classes[answers[k]]}" for k in chosen)
+    show(figure, f"{len(chosen)} test images that the network got wrong, each beside its heat map: {pairs}.")
+
+
+PART_COLOURS = {"weights": GREY, "gradients": SKY, "optimiser": GREEN, "activations": PINK}
+
+
+def freeze_depth(layers, memory: dict, depth: int) -> None:
+    """The layers that have weights, the last `depth` of them trainable, above the memory of a step for every depth.
+
+    `layers`: rows of a layer table, first layer first; `memory[d]`: bytes by part for the depth d. The bar under a
+    layer is what training costs if it and all layers behind it learn.
+    """
+    figure = Figure(figsize=(9.5, 4.9), layout="none")
+    drawing, bars = figure.subplots(2, 1, height_ratios=[1, 1.25])
+    figure.subplots_adjust(0.085, 0.19, 0.995, 0.93, hspace=0.2)
+    first = len(layers) - depth  # the first one that learns
+    for x, layer in enumerate(layers):
+        side = layer.shape[1] if len(layer.shape) == 3 else 8
+        tall, wide = 0.16 + 0.84 * side / layers[0].shape[1], 0.62 if len(layer.shape) == 3 else 0.3
+        box = plt.Rectangle((x - wide / 2, -tall / 2), wide, tall, linewidth=2)
+        box.set(facecolor=ORANGE if x >= first else "#e4e4e4", edgecolor=ORANGE if x >= first else GREY)
+        drawing.add_patch(box)
+    for x, words, colour in (((first - 1) / 2, "frozen", GREY), ((first + len(layers) - 1) / 2, "learn", ORANGE)):
+        if colour == ORANGE or first:
+            drawing.text(x, 0.58, words, ha="center", va="bottom", weight="bold", color=colour, fontsize=13)
+    drawing.set(xlim=(-0.6, len(layers) - 0.4), ylim=(-0.55, 0.62))
+    drawing.set_axis_off()
+    places, bottom = np.arange(len(layers))[::-1], np.zeros(len(layers))
+    for part, colour in PART_COLOURS.items():
+        sizes = np.array([memory[d][part] for d in range(1, len(layers) + 1)]) / 1e6
+        for bar in bars.bar(places, sizes, bottom=bottom, width=0.62, color=colour, label=part, alpha=0.3):
+            if round(bar.get_x() + 0.31) == first:
+                bar.set_alpha(1)
+        bottom += sizes
+    bars.text(first, bottom[depth - 1] + 0.02 * bottom.max(), f"{bottom[depth - 1]:.1f}", ha="center", weight="bold")
+    bars.set(ylabel="memory of a step (MB)", xlim=(-0.6, len(layers) - 0.4), ylim=(0, 1.15 * bottom.max()))
+    bars.set_xticks([])  # names are plain text: ticks take a third of the time that the whole figure does
+    for x, layer in enumerate(layers):
+        bars.text(x + 0.25, -0.03 * bars.get_ylim()[1], layer.name, rotation=40, ha="right", va="top", fontsize=11)
+    legend = bars.legend(loc="lower right", bbox_to_anchor=(1, 0.99), ncols=4, handlelength=1.2, columnspacing=1.2)
+    for handle in legend.legend_handles:
+        handle.set_alpha(1)
+    learn = f"the last {depth} of {len(layers)} layers" if depth < len(layers) else f"all {depth} layers"
+    show(figure, f"Drawing of the network, {learn} marked as trainable; below, the memory of a training step by depth: "
+         + ", ".join(f"{d}: {sum(parts.values()) / 1e6:.1f} MB" for d, parts in memory.items()) + ".")
+
+
+RUN_COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY)
+
+
+def live_curves(runs: dict, epochs: int) -> None:
+    """Loss (left) and accuracy (right) by epoch, training dashed, validation solid; the best epoch of each is ringed.
+
+    `runs[label]`: the `History` of a run, which may still be going on. Draws without pyplot, so any thread may call it.
+    """
+    figure = Figure(figsize=(9.5, 4.3), layout="none")
+    axes = figure.subplots(1, 2)
+    figure.subplots_adjust(0.07, 0.12, 0.99, 0.82, wspace=0.2)
+    for (label, history), colour in zip(runs.items(), RUN_COLOURS, strict=False):
+        done = np.arange(1, len(history.epochs) + 1)
+        for axis, quantity, scale in zip(axes, ("loss", "accuracy"), (1, 100), strict=True):
+            for part, style in (("train", "--"), ("val", "-")):
+                values = scale * np.array(history.column(f"{part}_{quantity}"))
+                axis.plot(done, values, style, color=colour, label=label if (axis, part) == (axes[0], "val") else None)
+            best = history.best_epoch
+            axis.plot(done[best], values[best], "o", markersize=12, fillstyle="none", color=colour)
+    axes[0].set(xlabel="epoch", ylabel="loss (cross-entropy)", ylim=(0, None), xlim=(0.5, epochs + 0.5))
+    axes[1].set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 102), xlim=(0.5, epochs + 0.5))
+    for axis in axes:
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    if runs:
+        figure.legend(loc="upper center", ncols=3)
+    axes[1].text(
+        0.98, 0.03, "dashed: training\nsolid: validation", transform=axes[1].transAxes, ha="right", fontsize=11
+    )
+    scores = "; ".join(
+        f"{label}: {len(history.epochs)} epochs, best {100 * history.best_accuracy:.1f} %"
+        for label, history in runs.items()
+    )
+    show(figure, f"Training and validation loss and accuracy by epoch. Validation accuracy: {scores}.")
+
+
+def picture_answers(image, answers: dict) -> None:
+    """An image (3, H, W) uint8, and beside it bars of confidence: `answers[label]` = [(class, 0 to 1), ...].
+
+    All on one axis, whose unit is a tenth of an inch: three axes with their ticks would take three times as long.
+    """
+    tall = max(33, 1 + sum(3.6 + 2.3 * len(given) for given in answers.values()))
+    figure = plt.figure(figsize=(9.5, tall / 10), layout="none")
+    axis = figure.add_axes((0, 0, 1, 1), xlim=(0, 95), ylim=(tall, 0))
+    axis.set_axis_off()
+    axis.imshow(np.asarray(image).transpose(1, 2, 0), extent=(1, 30, 32, 3), aspect="auto", interpolation="nearest")
+    axis.text(1, 1.6, f"the picture, {image.shape[-1]} x {image.shape[-2]} pixels", va="center", fontsize=12)
+    y = 1.6
+    for k, (label, given) in enumerate(answers.items()):
+        axis.text(56, y, label, ha="left", va="center", fontsize=12, weight="bold")
+        axis.plot((56, 56), (y + 1.4, y + 1.4 + 2.3 * len(given)), color="black", linewidth=1)
+        for name, share in given:
+            y += 2.3
+            axis.barh(y + 0.3, 31 * share, left=56, height=1.6, color=(GREY, ORANGE)[k % 2])
+            axis.text(55, y + 0.3, name if len(name) < 27 else name[:25] + "…", ha="right", va="center", fontsize=11)
+            axis.text(56.7 + 31 * share, y + 0.3, f"{100 * share:.0f} %", va="center", fontsize=11)
+        y += 3.6
+    said = [f"{label}: " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in given)
+            for label, given in answers.items()]
+    show(figure, f"A picture of {image.shape[-1]} x {image.shape[-2]} pixels, and what networks take it for. "
+                 + "; ".join(said) + ".")
