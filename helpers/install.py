@@ -15,7 +15,7 @@ from pathlib import Path
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements.txt"
 FIXED = ("torch", "torchvision", "numpy")  # they must fit each other and the machine, so pip may not touch them
 # They open and test notebooks:
-ELSEWHERE = ("jupyterlab", "ipykernel", "nbclient", "nbformat", "nbval", "playwright", "pytest")
+ELSEWHERE = ("jupyterlab", "ipykernel", "nbclient", "nbformat", "nbval", "pytest")
 
 
 def install_missing() -> str:

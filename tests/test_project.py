@@ -4,13 +4,14 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from helpers import install
+
 ROOT = Path(__file__).resolve().parent.parent
-HELPERS = ROOT / "helpers"
+HELPERS, TESTS = ROOT / "helpers", ROOT / "tests"
 
 # A helper imports only what stands before it. A lesson's own figures, panels and checks come last; they may use all
 # that lessons share and one another in this order, and nothing of another lesson.
@@ -20,42 +21,93 @@ ORDER = ("install", "progress", "fetch.downloads", "fetch.stl10", "fetch.weights
 LESSON = ("plots", "panels", "checks")
 
 
-def requirements() -> list[str]:
-    lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
+def requirements(path: str = "requirements.txt") -> list[str]:
+    lines = [line.split("#")[0].strip() for line in (ROOT / path).read_text(encoding="utf-8").splitlines()]
     return [line for line in lines if line]
+
+
+def names(lines: list[str]) -> set[str]:
+    """The packages that requirements name."""
+    return {re.split(r"[><=]", line)[0] for line in lines}
+
+
+READERS, (BASE, *AUTHORS) = requirements(), requirements("tests/requirements.txt")
+
+
+def packages(*paths: Path) -> set[str]:
+    """The packages whose modules these files import, under the names that requirements give them."""
+    package = {"PIL": "pillow", "sklearn": "scikit-learn", "IPython": "ipykernel", "traitlets": "ipykernel",
+               "yaml": "pyyaml"}
+    used = {name.split(".")[0] for path in paths for name in imports(path)}
+    return {package.get(name, name) for name in used - {"helpers", "tests"} - set(sys.stdlib_module_names)}
 
 
 def test_requirements_are_lower_bounds():
     """An exact pin or an upper bound would make pip replace what Colab ships."""
-    assert requirements()
-    assert [line for line in requirements() if not re.fullmatch(r"[A-Za-z0-9_.-]+>=[0-9.]+", line)] == []
+    assert READERS and AUTHORS and BASE == "-r ../requirements.txt"
+    assert [line for line in READERS + AUTHORS if not re.fullmatch(r"[A-Za-z0-9_.-]+>=[0-9.]+", line)] == []
 
 
-def test_every_package_that_is_imported_is_required():
-    names = {"PIL": "pillow", "sklearn": "scikit-learn", "IPython": "ipykernel", "traitlets": "ipykernel"}
-    required = {re.split(r"[><=]", line)[0].replace("-", "_") for line in requirements()} | {"scikit-learn"}
-    used = set()
-    for path in HELPERS.rglob("*.py"):
-        used |= {name.split(".")[0] for name in imports(path)}
-    used -= {"helpers"} | set(sys.stdlib_module_names)
-    assert {name for name in used if names.get(name, name) not in required} == set()
+def test_every_package_that_helpers_import_is_required():
+    assert packages(*HELPERS.rglob("*.py")) - names(READERS) == set()
+
+
+def test_every_package_that_tests_import_is_required_where_they_run():
+    """tests/slow has requirements of its own; a benchmark's data set is for that benchmark alone, which says so."""
+    assert packages(*TESTS.glob("*.py"), *TESTS.glob("benchmarks/*.py")) - {"elpv_dataset"} - names(READERS) == set()
+    assert packages(*TESTS.glob("slow/*.py")) - names(READERS + AUTHORS) == set()
+
+
+def test_nobody_installs_what_they_do_not_need():
+    """A reader's packages are used by helpers, or open and test notebooks; ruff is a program that no module imports."""
+    assert names(READERS) - packages(*HELPERS.rglob("*.py")) - set(install.ELSEWHERE) == set()
+    assert names(AUTHORS) - packages(*TESTS.glob("slow/*.py")) - {"ruff"} == set()
+    assert names(READERS) & names(AUTHORS) == set()
 
 
 def test_conda_installs_the_same_requirements():
     """environment.yml takes its packages from requirements.txt, and names nothing a second time."""
     lines = (ROOT / "environment.yml").read_text().splitlines()
-    packages = [line.strip().removeprefix("- ") for line in lines[lines.index("dependencies:") + 1:]]
-    assert packages == ["python>=3.10", "pip", "pip:", "-r requirements.txt"]
+    listed = [line.strip().removeprefix("- ") for line in lines[lines.index("dependencies:") + 1:]]
+    assert listed == ["python>=3.10", "pip", "pip:", "-r requirements.txt"]
 
 
-def test_the_top_level_holds_what_it_should():
+COURSE = {"README.md", "LICENSE", "requirements.txt", "environment.yml", "notebooks", "helpers", "tests"}
+STRAY = re.compile(r"(^|/)(__pycache__|\.ipynb_checkpoints|\.(pytest|ruff)_cache|build|dist|\.venv|[^/]*\.egg-info)/"
+                   r"|\.(py[co]|pth?|ckpt|bin|gz|zip|tar)$|(^|/)\.DS_Store$")
+
+
+def test_what_is_committed_is_the_course_and_nothing_that_a_run_leaves_behind():
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
-        pytest.skip("not a git checkout, so there is no list of committed files")
-    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
-    top = {name.split("/")[0] for name in files if name}
-    assert top == {"README.md", "requirements.txt", "environment.yml", "notebooks", "helpers", "tests", "LICENSE",
-                   "pyproject.toml", ".gitignore", ".ci", ".github"}
-    assert not [name for name in files if ".ipynb_checkpoints" in name or "__pycache__" in name]
+        pytest.skip("git is not installed, or this is no checkout: there is no list of committed files")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    files = [name for name in listed.split("\0") if name and (ROOT / name).exists()]
+    assert COURSE <= {name.split("/")[0] for name in files}
+    assert [name for name in files if STRAY.search(name)] == []
+    assert [name for name in files if name.endswith(".ipynb") and not name.startswith("notebooks/")] == []
+    assert [name for name in files if (ROOT / name).stat().st_size > 5_000_000] == []
+
+
+@pytest.mark.parametrize("name, stray", [
+    ("CONTRIBUTING.md", False), ("CITATION.cff", False), (".devcontainer/devcontainer.json", False),
+    (".github/ISSUE_TEMPLATE/config.yml", False), ("helpers/build_it.py", False),
+    ("build/screenshots/01.png", True), ("helpers/__pycache__/lab.cpython-311.pyc", True), ("full.pt", True),
+    ("notebooks/.ipynb_checkpoints/01-checkpoint.ipynb", True), (".venv/bin/python", True), ("train_X.bin", True)])
+def test_what_counts_as_left_behind(name, stray):
+    assert bool(STRAY.search(name)) == stray
+
+
+def functions(path: Path) -> dict[str, int]:
+    """Lines of each function, its decorators and docstring included."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name: node.end_lineno - min([node.lineno, *(d.lineno for d in node.decorator_list)]) + 1
+            for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
+
+
+@pytest.mark.parametrize("path", sorted(HELPERS.rglob("*.py")), ids=lambda path: path.relative_to(HELPERS).as_posix())
+def test_helpers_are_short_enough_to_be_read(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
+    assert {name: lines for name, lines in functions(path).items() if lines > 60} == {}
 
 
 def imports(path: Path) -> set[str]:
@@ -100,10 +152,3 @@ def test_a_lesson_imports_nothing_of_another_lesson(path):
 @pytest.mark.parametrize("path", modules("make/*.py"), ids=dotted)
 def test_nothing_but_notebooks_needs_the_figures(path):
     assert not {name for name in own_imports(path) if name.split(".")[0].startswith(("lesson", "figures", "panel"))}
-
-
-def test_ruff_is_content():
-    if find_spec("ruff") is None:
-        pytest.skip("ruff is a development tool and is not installed here")
-    run = subprocess.run([sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout

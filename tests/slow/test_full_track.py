@@ -7,10 +7,13 @@ from types import SimpleNamespace
 import pytest
 
 from helpers.preprocess import channel_statistics
-from tests import full_track
-from tests.full_track import ROOT
+from tests.slow import full_track
+from tests.slow.full_track import ROOT
 
 WIDTHS = {"01": full_track.NARROW, "04": full_track.NARROW, "03": full_track.NARROW, "02": 1}  # the slowest first
+
+
+pytestmark = pytest.mark.limit(600)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 from helpers.make import notebooks as make
 
-FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 LESSONS = sorted(FOLDER.glob("[0-9]*.ipynb"))
 HEADING = r"^{marks} ((?:Exercise \d\.\d|Challenge)\b.*)$"
 SIZE = re.compile(r" \((easy|medium|hard), (\d+) minutes\)$")

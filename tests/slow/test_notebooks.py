@@ -5,10 +5,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbconvert import SlidesExporter
+from traitlets.config import JSONFileConfigLoader
 
 from helpers.make import notebooks as make
 
-FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
 SOLUTIONS = sorted(FOLDER.glob("solutions/*.ipynb"))
 PRIVATE_PATH = re.compile(r"/(home|root|tmp|Users|work)/|[A-Za-z]:\\\\?\w|site-packages")
@@ -189,10 +191,8 @@ def test_no_slide_holds_more_than_the_wall(notebook):
 @lessons
 def test_nbconvert_makes_a_deck(path, notebook):
     """What `jupyter nbconvert --to slides --config helpers/make/slides.json` does, without writing the file."""
-    nbconvert = pytest.importorskip("nbconvert")
-    traitlets = pytest.importorskip("traitlets.config")
-    settings = traitlets.JSONFileConfigLoader("slides.json", path=str(Path(make.__file__).parent)).load_config()
-    deck, _ = nbconvert.SlidesExporter(config=settings).from_filename(str(path))
+    settings = JSONFileConfigLoader("slides.json", path=str(Path(make.__file__).parent)).load_config()
+    deck, _ = SlidesExporter(config=settings).from_filename(str(path))
     kinds = slide_types(notebook)
     assert deck.count("<section") == kinds.count("slide") * 2 + kinds.count("subslide")
     assert deck.count('class="notes"') == kinds.count("notes")

@@ -1,10 +1,11 @@
 """The full track in miniature: STL-10's files and VGG-16's checkpoint, made on the spot, and kernels that take them.
 
-Everything is of the real kind except for three things, which a kernel's startup file replaces: the md5 sums that
-STL-10's files are expected to have, the checkpoint's address (whose file name holds the start of its sha256), and, for
-the notebooks that train, VGG-16's width. A training step of the real network takes seconds on a CPU and the notebooks
-make thousands; so there VGG-16 is a network of the same class and plan, with the same 13 + 3 layers, but with a
-32nd of the channels. Notebook 02, which does not train, gets the real width: 138 million random numbers.
+Everything is of the real kind except for what a kernel's startup file replaces: the md5 sums that STL-10's files are
+expected to have, the checkpoint's address (whose file name holds the start of its sha256), and, for the notebooks that
+train, VGG-16's width and the number of epochs. A training step of the real network takes seconds on a CPU and the
+notebooks make thousands; so there VGG-16 is a network of the same class and plan, with the same 13 + 3 layers, but with
+a 32nd of the channels, and `fit` stops after two epochs: from random weights nothing more could be learnt about the
+notebooks. Notebook 02, which does not train, gets the real width: 138 million random numbers.
 """
 from __future__ import annotations
 
@@ -22,12 +23,13 @@ from torch import nn
 from torchvision.datasets import STL10
 from torchvision.models.vgg import VGG, cfgs, make_layers
 
-from helpers import datasets
+from helpers import datasets, training
 from helpers.images import ImageSplit
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PER_CLASS = {"train": 160, "test": 40}  # of the 160, the last 100 become "val"
 NARROW = 32  # VGG-16 has this many times the channels of its stand-in
+EPOCHS = 2  # at most
 
 
 def vgg16(narrow: int, num_classes: int = 1000) -> VGG:
@@ -83,7 +85,7 @@ def make_profile(profile: Path, cache: Path, checkpoint: Path, narrow: int) -> N
     startup = profile / "profile_default" / "startup" / "00.py"
     startup.parent.mkdir(parents=True)
     startup.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-                       f"from tests import full_track\nfull_track.arrange({md5}, {checkpoint.name!r}, {narrow})\n"
+                       f"from tests.slow import full_track\nfull_track.arrange({md5}, {checkpoint.name!r}, {narrow})\n"
                        "sys.path.pop(0)\n", encoding="utf-8")
 
 
@@ -96,6 +98,12 @@ def arrange(md5: dict[str, str], checkpoint: str, narrow: int) -> None:
     torchvision.models.VGG16_Weights.DEFAULT.value.url = f"http://127.0.0.1:9/{checkpoint}"  # port 9: nobody answers
     if narrow > 1:
         torchvision.models.vgg16 = partial(vgg16, narrow)
+        training.fit = partial(fit_briefly, training.fit)
+
+
+def fit_briefly(fit, *arguments, epochs: int = EPOCHS, **more):
+    """`training.fit`, but no longer than EPOCHS."""
+    return fit(*arguments, epochs=min(epochs, EPOCHS), **more)
 
 
 def execute(notebook: Path, cache: Path, home: Path, profile: Path) -> NotebookNode:
@@ -106,7 +114,7 @@ def execute(notebook: Path, cache: Path, home: Path, profile: Path) -> NotebookN
             cell.outputs, cell.execution_count = [], None
     settings = {"TL_TRACK": "full", "TL_CACHE": str(cache), "TORCH_HOME": str(home), "IPYTHONDIR": str(profile),
                 "OMP_NUM_THREADS": "1"}  # so narrow a network gains nothing from a second thread, two notebooks do
-    client = nbclient.NotebookClient(nb, timeout=900, resources={"metadata": {"path": str(notebook.parent)}})
+    client = nbclient.NotebookClient(nb, timeout=500, resources={"metadata": {"path": str(notebook.parent)}})
     return client.execute(env={**os.environ, **settings})
 
 

@@ -10,12 +10,12 @@ import nbformat
 import pytest
 from PIL import Image
 
-from tests import browser
+from tests.slow import browser
 from tests.test_project import ROOT
 
 PATHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 SCREENSHOTS = ROOT / "build/screenshots"
-SECONDS = 600  # for all cells of a notebook: many times what the slowest takes
+SECONDS = 400  # for all cells of a notebook: many times what the slowest takes
 
 # notebook -> the function that makes a panel -> the labels of the controls that change what it shows
 PANELS = {
@@ -28,7 +28,7 @@ TRAININGS = {"04": "LiveTraining"}  # notebook -> the function that makes a pane
 UPLOADS = {"04": ("try_picture", r"photograph\.jpg, as the networks see it\.[\s\S]* %")}
 
 pytestmark = [
-    pytest.mark.browser,
+    pytest.mark.limit(600),
     pytest.mark.skipif(find_spec("playwright") is None, reason="playwright is not installed"),
     pytest.mark.skipif(browser.chromium() is None, reason="neither Chromium nor Chrome is installed"),
 ]
