@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
+from helpers.networks import evaluating
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -58,17 +60,13 @@ def _watched(model: nn.Module, layers: Iterable[nn.Module], hook):
 
     Hooks are removed and every layer's mode is put back afterwards, whatever happens.
     """
-    modes = [(module, module.training) for module in model.modules()]
     handles = [layer.register_forward_hook(hook) for layer in layers]
-    model.eval()
     try:
-        with torch.no_grad():
+        with evaluating(model), torch.no_grad():
             yield
     finally:
         for handle in handles:
             handle.remove()
-        for module, mode in modes:
-            module.training = mode
 
 
 def layer_table(model: nn.Module, image_size: int) -> list[Layer]:

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torchvision.models.vgg import VGG
 
+from helpers.networks import evaluating
+
 
 def grad_cam(model: VGG, inputs: Tensor, classes: Tensor) -> Tensor:
     """Grad-CAM maps (n, H, W) on the CPU for normalised images (n, 3, H, W), and a class (n,) for each image.
@@ -18,12 +20,7 @@ def grad_cam(model: VGG, inputs: Tensor, classes: Tensor) -> Tensor:
     from captum.attr import LayerGradCam  # here, since this import takes longer than all other helpers together
 
     last = [layer for layer in model.features if isinstance(layer, nn.ReLU)][-1]
-    modes = [(layer, layer.training) for layer in model.modules()]
-    model.eval()
-    try:
+    with evaluating(model):
         coarse = LayerGradCam(model, last).attribute(inputs, classes.to(inputs.device), relu_attributions=True)
-    finally:
-        for layer, mode in modes:
-            layer.training = mode
     maps = interpolate(coarse.detach(), size=inputs.shape[-2:], mode="bilinear").squeeze(1).cpu()
     return maps / maps.amax((1, 2), keepdim=True).clamp(min=torch.finfo(maps.dtype).tiny)

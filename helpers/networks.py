@@ -8,6 +8,8 @@ a laptop's CPU; its weights ship with the course.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -119,6 +121,21 @@ def normalisation(name: str, weights: str = "default") -> tuple[tuple[float, ...
 def source_classes(name: str, weights: str = "default") -> tuple[str, ...]:
     """The names of the classes that the pre-trained head tells apart, in the order of its outputs."""
     return tuple(card()["categories"] if name == "pocket_vgg" else weights_of(name, weights).meta["categories"])
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Inside `with evaluating(model):` every layer is in evaluation mode; afterwards each is in the mode it was in.
+
+    That holds whatever ends the block, an error or an interrupt too.
+    """
+    modes = [(layer, layer.training) for layer in model.modules()]
+    try:
+        model.eval()
+        yield
+    finally:
+        for layer, mode in modes:
+            layer.training = mode
 
 
 # --- the head ----------------------------------------------------------------------------------------------------

@@ -95,6 +95,23 @@ def test_a_damaged_card_gets_one_sentence(tmp_path, monkeypatch):
         networks.normalisation("pocket_vgg")
 
 
+# --- evaluation mode ---------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("end", [None, KeyboardInterrupt])
+def test_every_layer_gets_its_mode_back_whatever_ends_the_block(slim, end):
+    model = networks.freeze(slim("vgg11_bn")).train()
+    model.features[1].eval()
+    before = [layer.training for layer in model.modules()]
+    try:
+        with networks.evaluating(model):
+            assert not any(layer.training for layer in model.modules())
+            if end:
+                raise end
+    except KeyboardInterrupt:
+        pass
+    assert [layer.training for layer in model.modules()] == before
+
+
 # --- the head ----------------------------------------------------------------------------------------------------
 
 def test_a_new_head_replaces_the_old_one_and_nothing_else(model):
