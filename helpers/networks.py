@@ -7,6 +7,7 @@ a laptop's CPU; its weights ship with the course.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -201,6 +202,35 @@ def parameter_groups(model: VGG, backbone_lr: float, head_lr: float) -> list[dic
     below = [p for p in model.parameters() if p.requires_grad and p not in on_top]
     groups = [{"params": below, "lr": backbone_lr}, {"params": [p for p in on_top if p.requires_grad], "lr": head_lr}]
     return [group for group in groups if group["params"]]
+
+
+# --- a part of its own -------------------------------------------------------------------------------------------
+
+
+def in_two(model: VGG, layer: str) -> tuple[nn.Sequential, nn.Sequential]:
+    """The network cut behind the layer called `layer`, as (below, above): above(below(images)) equals model(images).
+
+    Both share the model's layers, so that what is trained above is trained in `model`. What `below` gives can be kept
+    and shown to `above` again and again: `above` does not write into its inputs, not even where it begins with a ReLU
+    that the model runs in place.
+
+    Raises `ValueError` for a name that no layer has ("features.23", "avgpool" and "classifier.2" are some), and for
+    the last layer, above which nothing is left.
+    """
+    layers = [(f"features.{name}", part) for name, part in model.features.named_children()]
+    layers += [("avgpool", model.avgpool), ("", nn.Flatten())]  # VGG flattens without a layer, and so without a name
+    layers += [(f"classifier.{name}", part) for name, part in model.classifier.named_children()]
+    names, parts = zip(*layers, strict=True)
+    if not layer or layer not in names:
+        raise ValueError(f"No layer is called {layer!r}; names run from {names[0]!r} to {names[-1]!r}.")
+    if layer == names[-1]:
+        raise ValueError(f"Nothing is left above {layer!r}, the last layer; cut behind an earlier one.")
+    cut = names.index(layer) + 1
+    below, above = nn.Sequential(*parts[:cut]), nn.Sequential(*parts[cut:])
+    if getattr(above[0], "inplace", False):
+        above[0] = copy.copy(above[0])
+        above[0].inplace = False
+    return below, above
 
 
 # --- folding -----------------------------------------------------------------------------------------------------

@@ -184,6 +184,51 @@ def test_parameter_groups(slim):
     assert [group["lr"] for group in networks.parameter_groups(model, 0.1, 0.2)] == [0.2]
 
 
+# --- cut in two --------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name, folded", [("pocket_vgg", False), ("pocket_vgg", True), ("vgg11_bn", False)])
+def test_above_and_below_make_the_whole_network_wherever_it_is_cut(slim, name, folded):
+    model = slim(name).eval()
+    if folded:
+        networks.fold_first_linear(model, 64)
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    names = [name for name, part in model.named_modules() if name and not list(part.children())]
+    with torch.no_grad():
+        whole = model(images)
+        for name in names[:-1]:
+            below, above = networks.in_two(model, name)
+            maps = below(images)
+            kept = maps.clone()
+            assert torch.equal(above(maps), whole), name
+            assert torch.equal(maps, kept), f"above writes into the maps behind {name}"
+            assert networks.count_parameters(below) + networks.count_parameters(above) \
+                == networks.count_parameters(model)
+            assert below[-1] is model.get_submodule(name)
+
+
+def test_what_is_trained_above_the_cut_is_trained_in_the_network(slim):
+    model = slim("vgg11_bn")
+    below, above = networks.in_two(networks.freeze(model), "features.15")
+    networks.unfreeze(above)
+    before = copy.deepcopy(model.state_dict())
+    with torch.no_grad():
+        maps = below.eval()(torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    optimiser = torch.optim.AdamW(above.parameters(), lr=0.01)
+    nn.functional.cross_entropy(above.train()(maps), torch.tensor([0, 1, 2, 0])).backward()
+    optimiser.step()
+    moved = {name for name in changed(model, before) if name.endswith("weight")}
+    assert moved == {name for name, part in model.named_parameters() if name.endswith("weight") and part.requires_grad}
+
+
+@pytest.mark.parametrize("name, sentence", [
+    ("features.99", "No layer is called 'features.99'; names run from 'features.0' to 'classifier.6'."),
+    ("features", "No layer is called 'features'; names run from"), ("", "No layer is called ''; names run from"),
+    ("classifier.6", "Nothing is left above 'classifier.6', the last layer; cut behind an earlier one.")])
+def test_where_no_cut_is_possible(slim, name, sentence):
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        networks.in_two(slim("pocket_vgg"), name)
+
+
 # --- folding -----------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name, size", [("pocket_vgg", 96), ("pocket_vgg", 130), ("vgg16", 96), ("vgg16_bn", 64)])
