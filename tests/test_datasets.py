@@ -9,52 +9,12 @@ from PIL import Image
 
 from helpers import datasets
 from helpers import pocket as drawings
-from helpers.images import SPLITS, ImageSplit
+from helpers.images import SPLITS
 from helpers.pocket import CLASSES, FAMILIES
 
 # The bytes of the pocket test split: images, then labels. After a wanted change to how images are composed, take the
 # new value from the message of the failing test.
 POCKET_TEST_SHA256 = "7d9497d4dd3e3b78cd02f4043c45d90289fd074d2ac903d8bf7843e1fbda7f1c"
-
-
-# --- ImageSplit --------------------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("images", [
-    torch.zeros(2, 3, 8, 8), torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.zeros(3, 8, 8, dtype=torch.uint8),
-    np.zeros((2, 3, 8, 8), np.uint8),
-], ids=["float", "one channel", "one image", "numpy"])
-def test_images_of_the_wrong_kind_are_refused(images):
-    with pytest.raises(ValueError, match=r"uint8 tensor of shape \(n, 3, height, width\), not \w+"):
-        ImageSplit(images, torch.zeros(2, dtype=torch.int64), ("a", "b"))
-
-
-@pytest.mark.parametrize("labels", [torch.zeros(3, dtype=torch.int64), torch.zeros(2, dtype=torch.int32)])
-def test_labels_of_the_wrong_kind_are_refused(labels):
-    with pytest.raises(ValueError, match=r"Labels must be int64 of shape \(2,\), not torch.int"):
-        ImageSplit(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), labels, ("a", "b"))
-
-
-def test_pick_keeps_images_labels_and_origin_together():
-    images = torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 3, 8, 8)
-    split = ImageSplit(images, torch.tensor([0, 1, 0, 1]), ("a", "b"), tuple("wxyz"))
-    picked = split.pick(torch.tensor([3, 0]))
-    assert picked.images[:, 0, 0, 0].tolist() == [3, 0]
-    assert (picked.labels.tolist(), picked.origin, picked.classes) == ([1, 0], ("z", "w"), ("a", "b"))
-
-
-def test_few_is_balanced_and_its_seed_decides(pocket):
-    few = pocket["train"].few(5, seed=1)
-    assert torch.bincount(few.labels).tolist() == [5] * 10
-    assert torch.equal(few.images, pocket["train"].few(5, seed=1).images)
-    assert not torch.equal(few.images, pocket["train"].few(5, seed=2).images)
-    assert len({few.images[k].numpy().tobytes() for k in range(50)}) == 50  # no image twice
-
-
-@pytest.mark.parametrize("count", [0, 3])
-def test_few_says_how_many_there_are(count):
-    split = ImageSplit(torch.zeros(5, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 0, 1, 1]), ("cat", "dog"))
-    with pytest.raises(ValueError, match=f"{count} images a class were asked for; choose 1 to 2 .'dog' has no more"):
-        split.few(count)
 
 
 def test_unknown_names_are_answered_with_the_valid_ones():
