@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from helpers import anatomy, features, hardware, networks, training
+from helpers import anatomy, checkpoints, features, hardware, networks, training
 from helpers.hardware import Arithmetic
 from helpers.images import ImageSplit
 from helpers.inference import evaluate
@@ -520,6 +520,39 @@ def test_there_is_no_gpu_memory_to_report_on_a_cpu(points):
     assert history.column("memory") == [None, None] and history.peak_memory is None
     history.epochs[0]["memory"], history.epochs[1]["memory"] = 5, 3
     assert history.peak_memory == 5
+
+
+def test_gpu_memory_is_counted_from_before_optimiser_and_gradients_are_there(points, tmp_path, monkeypatch):
+    """What a run resumes with, and what the run before it left, is a step's own memory and not that of others."""
+    seen = []
+
+    class Watched(hardware.MemoryOfSteps):
+        def __init__(self, model):
+            seen.append(("others counted", [p.grad for p in model.parameters()]))
+            super().__init__(model)
+
+    restore = checkpoints.Run.restore
+    monkeypatch.setattr(checkpoints.Run, "restore", lambda run, state: (seen.append("resumed"), restore(run, state)))
+    monkeypatch.setattr(training, "MemoryOfSteps", Watched)
+    model = linear()
+    for _ in range(2):
+        model(points[0].tensors[0]).sum().backward()
+        fit(model, *points, epochs=1, checkpoint=tmp_path / "run.pt")
+        assert all(p.grad is None for p in model.parameters())
+    assert seen == [("others counted", [None, None])] * 2 + ["resumed"]
+
+
+def test_the_memory_of_a_step_leaves_out_what_belongs_to_others(monkeypatch):
+    model, allocated = linear(), {"now": 1000}
+    own = sum(p.nbytes for p in model.parameters())
+    monkeypatch.setattr(hardware, "device_of", lambda model: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: allocated["now"])
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 5000)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: allocated.update(reset=True))
+    memory = hardware.MemoryOfSteps(model)
+    allocated["now"] = 4000
+    memory.begin()
+    assert memory.peak() == 5000 - (1000 - own) and allocated["reset"]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
