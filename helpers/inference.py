@@ -69,12 +69,18 @@ def evaluate(model: nn.Module, split, preprocess: Preprocess | None = None, batc
     """
     check_fits(model, split, preprocess)
     same_classes(last_layer(model), split, "what the network has learnt", "data")
-    parts: list[Tensor] = []
-    batch_size = in_batches(model, split.tensors[0], preprocess, model, parts.append, batch_size)
-    logits = torch.cat(parts)
+    logits, batch_size = logits_of(model, split.tensors[0], preprocess, batch_size)
     labels = split.tensors[1].to(logits.device)
     loss, accuracy = cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()
     return Evaluation(loss.item(), accuracy.item(), logits.cpu(), labels.cpu(), batch_size)
+
+
+def logits_of(model: nn.Module, inputs: Tensor, preprocess: Preprocess | None,
+              batch_size: int = AT_ONCE) -> tuple[Tensor, int]:
+    """The network's answers for stored images or features (n, ...), as (n, classes); and the batch size that fits."""
+    parts: list[Tensor] = []
+    batch_size = in_batches(model, inputs, preprocess, model, parts.append, batch_size)
+    return torch.cat(parts), batch_size
 
 
 @torch.no_grad()
@@ -115,9 +121,8 @@ def check_fits(model: nn.Module, split, preprocess: Preprocess | None, name: str
 
 def outputs_of(model: nn.Module, inputs: Tensor, preprocess: Preprocess | None) -> int:
     """How many logits the network gives for one input, (1, ...) as stored. Raises `ValueError` if it gives none."""
-    answers: list[Tensor] = []
     try:
-        in_batches(model, inputs, preprocess, model, answers.append, 1)
+        logits, _ = logits_of(model, inputs, preprocess)
     except (RuntimeError, ValueError) as error:
         if out_of_memory(error) or "memory is too small" in str(error):
             raise
@@ -125,10 +130,10 @@ def outputs_of(model: nn.Module, inputs: Tensor, preprocess: Preprocess | None) 
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"The network can't take inputs of {size}: they are too small for it, or of another kind than "
                          f"it was made for ({reason}).") from error
-    if answers[0].ndim != 2:
-        raise ValueError(f"The network gives outputs of shape {tuple(answers[0].shape[1:])} for an image; a classifier "
+    if logits.ndim != 2:
+        raise ValueError(f"The network gives outputs of shape {tuple(logits.shape[1:])} for an image; a classifier "
                          "gives one number per class.")
-    return answers[0].shape[1]
+    return logits.shape[1]
 
 
 def last_layer(model: nn.Module) -> nn.Module:
