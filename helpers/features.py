@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 from torchvision.models.vgg import VGG
 
-from helpers.images import ImageSplit
+from helpers.images import ImageSplit, check_data, check_images
 from helpers.inference import AT_ONCE, in_batches
 from helpers.networks import in_two
 from helpers.preprocess import Preprocess
@@ -60,8 +60,10 @@ def extract(model: VGG, split: ImageSplit, preprocess: Preprocess, up_to: str | 
         ValueError: no images, no view of them, or no layer called `up_to`.
         OSError: `disk` is no folder that can be written to.
     """
-    if not len(split):
-        raise ValueError("There are no images in this data set, so there is nothing to compute.")
+    check_data(split)
+    check_images(split.images)
+    if preprocess is None:
+        raise ValueError("Give `preprocess` as well: it makes a network's inputs of stored images.")
     if views < 1:
         raise ValueError(f"At least one view of each image is needed, not {views}.")
     below = in_two(model, up_to)[0] if up_to else lambda inputs: compute(model, inputs)

@@ -668,6 +668,17 @@ def test_gradients_above_kept_maps_equal_those_of_the_whole_network(pocket, tmp_
     assert list(tmp_path.iterdir()) == []  # the file has no name, and can't be left behind
 
 
+@pytest.mark.parametrize("changes, sentence", [
+    ({"preprocess": None}, "Give `preprocess` as well"), ({"views": 0}, "At least one view"),
+    ({"up_to": "features.99"}, "No layer is called 'features.99'"), ({"split": "photos"}, "datasets.folder"),
+    ({"split": ImageSplit(torch.zeros(0, 3, 8, 8, dtype=torch.uint8), torch.zeros(0, dtype=torch.int64), ("a",))},
+     "is empty")])
+def test_features_that_can_t_be_computed_get_one_sentence(slim, tiny, changes, sentence):
+    call = {"split": tiny(4), "preprocess": PLAIN} | changes
+    with pytest.raises(ValueError, match=sentence):
+        features.extract(slim("pocket_vgg"), **call)
+
+
 def test_numbers_too_large_for_float16_get_one_sentence(slim, tiny):
     model = slim("pocket_vgg")
     model.features[0].weight.data *= 1e6
