@@ -41,7 +41,10 @@ def test_two_rates(capsys, slim):
     assert "right" in say(torch.optim.Adagrad(networks.parameter_groups(model, 1e-4, 1e-3)))
     assert "not ten times" in say(sgd(0.1, 0.01)) and "not ten times" in say(sgd(0.1, 0.1))
     assert "features.0.weight of this network is in none" in say(torch.optim.SGD(model.classifier.parameters(), lr=1))
-    assert "rate of zero" in say(sgd(0.0, 0.0))
+    still = sgd(0.01, 0.1)
+    for group in still.param_groups:
+        group["lr"] = 0.0
+    assert "rate of zero" in say(still)
     groups = [{"params": [p], "lr": 0.1 * k} for k, p in enumerate(model.parameters(), 1)]
     assert "one rate for the whole head" in say(torch.optim.SGD(groups))
     assert "is in none" in say(torch.optim.SGD(slim("pocket_vgg").parameters(), lr=0.1)), "another network's"

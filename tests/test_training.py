@@ -134,7 +134,8 @@ def test_training_mode_starts_at_the_first_trainable_layer(slim):
 def test_each_group_moves_at_its_own_rate(slim, tiny):
     model = slim("pocket_vgg")
     before = copy.deepcopy(model)
-    groups = networks.parameter_groups(model, backbone_lr=0.0, head_lr=0.01)
+    groups = networks.parameter_groups(model, backbone_lr=0.01, head_lr=0.01)
+    groups[0]["lr"] = 0.0
     fit(model, tiny(8), tiny(4, seed=1), groups=groups, epochs=2, preprocess=PLAIN, batch_size=12)
     assert same(model.features, before.features) and same(model.classifier[:6], before.classifier[:6])
     assert not same(model.classifier[6], before.classifier[6])
