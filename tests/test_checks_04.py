@@ -84,12 +84,12 @@ BROKEN = [
     (lambda model: (model, History()), "alone, without its history"),
     (lambda model: nn.Flatten(), "is the trained network"),
     (lambda model: networks.replace_head(model, 10), "10 outputs for an image; there are 3 classes"),
-    (lambda model: networks.fold_first_linear(model, 96), "can't be shown the validation images: RuntimeError"),
-    (lambda model: Wrapped(model, stop), "can't be shown the validation images: IndexError, no such layer"),
+    (lambda model: networks.fold_first_linear(model, 96), "Shown two images, it stopped with RuntimeError: mat1"),
+    (lambda model: Wrapped(model, stop), "Shown two images, it stopped with IndexError: no such layer."),
     (lambda model: Wrapped(model, lambda logits: logits * math.nan), "not numbers"),
     (lambda model: Wrapped(model, lambda logits: logits[:, None]), "1 x 3 outputs"),
-    (lambda model: Wrapped(model, lambda logits: "cat"), "can't be shown"),
-    (lambda model: model.to("meta"), "can't be shown"),
+    (lambda model: Wrapped(model, lambda logits: "cat"), "type str; a tensor is needed"),
+    (lambda model: model.to("meta"), "on the meta device"),
 ]
 
 
