@@ -47,6 +47,10 @@ class ImageSplit:
         """(images, labels), as in `torch.utils.data.TensorDataset`."""
         return self.images, self.labels
 
+    def copy(self) -> ImageSplit:
+        """The same with tensors of its own: what is written into them does not reach this one."""
+        return replace(self, images=self.images.clone(), labels=self.labels.clone())
+
     def pick(self, indices: Tensor) -> ImageSplit:
         """A copy of the images at these positions, in this order; or of those where a mask of n booleans is true.
 

@@ -75,10 +75,10 @@ def test_what_was_built_is_what_datasets_reads(packages, tmp_path, monkeypatch):
     sprites.build(*sprites.packages(packages), out)
     monkeypatch.setattr(pocket, "ASSETS", out)
     try:
-        pocket.sprite_table.cache_clear(), pocket.sprite_pixels.cache_clear()
+        pocket.sprite_pixels.cache_clear()
         pixels = pocket.sprite_pixels()
     finally:
-        pocket.sprite_table.cache_clear(), pocket.sprite_pixels.cache_clear()
+        pocket.sprite_pixels.cache_clear()
     assert pixels.shape == (3, 4, 64, 64, 4)
     assert tuple(pixels[1, 3, 0, 0]) == colour("twemoji", "guitar")
 
