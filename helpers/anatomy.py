@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
+from helpers.networks import evaluating
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -53,22 +55,19 @@ def leaves(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 @contextmanager
-def _watched(model: nn.Module, layers: Iterable[nn.Module], hook):
-    """Call `hook(layer, inputs, output)` after each of `layers` runs, in evaluation mode and without gradients.
+def watching(model: nn.Module, layers: Iterable[nn.Module], hook):
+    """Inside the block, `hook(layer, inputs, output)` is called after each of `layers` runs.
 
-    Hooks are removed and every layer's mode is put back afterwards, whatever happens.
+    The model is in evaluation mode and computes no gradients. Hooks are removed and every layer's mode is put back
+    afterwards, whatever happens.
     """
-    modes = [(module, module.training) for module in model.modules()]
     handles = [layer.register_forward_hook(hook) for layer in layers]
-    model.eval()
     try:
-        with torch.no_grad():
+        with evaluating(model), torch.no_grad():
             yield
     finally:
         for handle in handles:
             handle.remove()
-        for module, mode in modes:
-            module.training = mode
 
 
 def layer_table(model: nn.Module, image_size: int) -> list[Layer]:
@@ -87,7 +86,7 @@ def layer_table(model: nn.Module, image_size: int) -> list[Layer]:
 
     ghosts = {key: value.to("meta") for key, value in [*model.named_parameters(), *model.named_buffers()]}
     dtype = next(model.parameters()).dtype
-    with _watched(model, names, note):
+    with watching(model, names, note):
         try:
             functional_call(model, ghosts, torch.empty(1, 3, image_size, image_size, dtype=dtype, device="meta"))
         except (RuntimeError, ValueError, TypeError) as error:
@@ -183,7 +182,7 @@ def feature_maps(model: nn.Module, inputs: Tensor, names: Iterable[str]) -> dict
     def keep(layer, _, output):
         found[wanted[layer]] = output.float().cpu().clone()  # a copy: the ReLU that follows overwrites its input
 
-    with _watched(model, wanted, keep):
+    with watching(model, wanted, keep):
         model(inputs)
     return {name: found[name] for name in names}
 

@@ -10,7 +10,7 @@ import torch
 from helpers import pictures
 from helpers.fetch import downloads
 from helpers.fetch import stl10 as stl10_files
-from helpers.images import ImageSplit, check_split
+from helpers.images import ImageSplit, check_split, whole_number
 from helpers.pocket import CLASSES, SIZE, pocket
 
 NAMES = ("pocket", "digits", "stl10")
@@ -19,19 +19,20 @@ NAMES = ("pocket", "digits", "stl10")
 def load(name: str, split: str, root: str | Path | None = None) -> ImageSplit:
     """One split ("train", "val" or "test") of the data set `name` ("pocket", "digits" or "stl10").
 
-    `root` is the folder that holds STL-10's files; the other two come with the course's packages.
+    `root` is the folder that holds STL-10's files; the other two come with the course's packages. Every call gives
+    images of its own: what is written into them changes no later one. Raises `ValueError` for an unknown name or split.
     """
+    if name not in NAMES:
+        raise ValueError(f"Unknown data set {name!r}; choose one of {', '.join(NAMES)}.")
     loaders = {"pocket": pocket, "digits": digits, "stl10": functools.partial(stl10, root=root)}
-    if name not in loaders:
-        raise ValueError(f"Unknown data set {name!r}; choose one of {', '.join(loaders)}.")
     return loaders[name](split)
 
 
-@functools.lru_cache(maxsize=3)
 def digits(split: str) -> ImageSplit:
     """scikit-learn's handwritten digits, 8 x 8 grey, enlarged to 96 x 96 RGB: a target far from any photograph.
 
     1,797 images: 1,000 for "train", 297 for "val", 500 for "test", shuffled once with a fixed seed.
+    Raises `ValueError` for an unknown split.
     """
     from sklearn.datasets import load_digits
 
@@ -53,7 +54,7 @@ def stl10(split: str, fold: int | None = None, root: str | Path | None = None) -
     overlapping sets of 1,000 images, and "val" the last 100 of each class among the others: ten runs, error bars.
 
     Raises:
-        ValueError: an unknown split or fold.
+        ValueError: an unknown split or fold, or a `root` that is no path.
         RuntimeError: the files can't be had, or the list of folds is absent; the message says what to do.
     """
     from torchvision import datasets
@@ -62,9 +63,8 @@ def stl10(split: str, fold: int | None = None, root: str | Path | None = None) -
         train_list = datasets.STL10.train_list[:2]  # without unlabeled_X: torchvision would insist on it
 
     check_split(split)
-    if fold is not None and fold not in range(10):
-        raise ValueError(f"STL-10 has the folds 0 to 9, not {fold!r}.")
-    root = Path(root) if root else downloads.cache_folder()
+    fold = None if fold is None else whole_number(fold, "fold", 0, 9)
+    root = downloads.cache_folder() if root is None else _path(root)
     stl10_files.fetch(root)
     data = Labelled(str(root), split="test" if split == "test" else "train")
     whole = ImageSplit(torch.from_numpy(data.data), torch.from_numpy(data.labels).long(), CLASSES)
@@ -82,22 +82,33 @@ def stl10(split: str, fold: int | None = None, root: str | Path | None = None) -
 
 
 def folder(root: str | Path, size: int = SIZE) -> ImageSplit:
-    """Photographs sorted into one folder a class, as torchvision's `ImageFolder` reads them.
+    """Photographs sorted into one folder per class, as torchvision's `ImageFolder` reads them.
 
     Each is turned upright, scaled so that its shorter side is `size` pixels, and cut to its central square.
-    Raises `ValueError` if there are no images or one can't be read.
+    Raises `ValueError` if there are no images, if a class has none, or if one can't be read.
     """
     from torchvision.datasets import ImageFolder
 
+    root, images = _path(root), []
+    size = whole_number(size, "size", 1, pictures.LARGEST_SIZE)
     try:
-        files = ImageFolder(str(root))
-    except FileNotFoundError as error:
-        raise ValueError(f"No images in {root}: put them into one folder a class below it.") from error
-    images = []
+        files = ImageFolder(str(root), allow_empty=True)
+    except OSError:
+        raise ValueError(f"No images in {root}: put them into one folder per class below it.") from None
+    for label, name in enumerate(files.classes):
+        if label not in files.targets:
+            raise ValueError(f"No images in {root / name}: put some there, or move that folder elsewhere.")
     for path, _ in files.samples:
         try:
             images.append(pictures.read(Path(path).read_bytes(), size))
         except (OSError, ValueError) as error:
-            raise ValueError(f"{Path(path).name} is not an image that can be read; remove it.") from error
+            why = f"{error.strerror or error}." if isinstance(error, OSError) else error
+            raise ValueError(f"{Path(path).relative_to(root).as_posix()} can't be used. {why}") from error
     return ImageSplit(torch.cat(images), torch.tensor(files.targets), tuple(files.classes),
                       tuple(Path(path).name for path, _ in files.samples))
+
+
+def _path(root: str | Path) -> Path:
+    if not isinstance(root, (str, Path)):
+        raise ValueError(f"root must be the path of a folder, not {root!r}.")
+    return Path(root).expanduser()

@@ -1,18 +1,31 @@
-"""Run a frozen backbone over the images once, and keep what it says.
+"""Run the frozen part of a network over the images once, and keep what it says.
 
-While the backbone does not change, its answer for an image does not change either. Twenty epochs of training a head
-need that answer twenty times; computing it once gives the same head at a fraction of the cost.
+While a layer does not change, its answer for an image does not change either. Twenty epochs of training what stands
+above need that answer twenty times; computing it once gives the same training at a fraction of the cost.
 """
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import TensorDataset
 from torchvision.models.vgg import VGG
 
-from helpers.images import ImageSplit
+from helpers.images import ImageSplit, check_data, check_images
 from helpers.inference import AT_ONCE, in_batches
+from helpers.networks import in_two
 from helpers.preprocess import Preprocess
+
+
+class Features(TensorDataset):
+    """What a network says about labelled images: `.tensors` = (features, labels), and the names of the `classes`."""
+
+    def __init__(self, features: Tensor, labels: Tensor, classes: tuple[str, ...]):
+        super().__init__(features, labels)
+        self.classes = classes
 
 
 def hidden_features(model: VGG, inputs: Tensor) -> Tensor:
@@ -20,23 +33,62 @@ def hidden_features(model: VGG, inputs: Tensor) -> Tensor:
     return model.classifier[:6](model.avgpool(model.features(inputs)).flatten(1))
 
 
-@torch.no_grad()
 def pooled_features(model: VGG, inputs: Tensor) -> Tensor:
     """The last feature maps, averaged and maximised over space: shape (n, 2 * channels), for any image size."""
     maps = model.features(inputs)
     return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
 
 
-def extract(model: nn.Module, split: ImageSplit, preprocess: Preprocess, compute=hidden_features,
-            batch_size: int = AT_ONCE, views: int = 1, seed: int = 0) -> TensorDataset:
-    """One pass over `split` in evaluation mode: a `TensorDataset` of features (n, d) float32 and labels (n,).
+def extract(model: VGG, split: ImageSplit, preprocess: Preprocess, up_to: str | None = None, compute=hidden_features,
+            views: int = 1, seed: int = 0, store: torch.dtype = torch.float32,
+            disk: str | Path | None = None) -> Features:
+    """One pass over `split` in evaluation mode: features (n, ...) and labels (n,), on the CPU.
 
-    `compute(model, inputs)` gives a batch's features. The model is left in the mode it was in. With `views` above 1,
-    it is that many passes, each over newly augmented images, drawn from `seed`: features (views * n, d).
+    By default the features are what the head sees. The head, `model.classifier[6]`, is trained on them with `fit` as
+    the whole network is on images. Where more than the head learns, `up_to` names the last frozen layer, such as
+    "features.23": kept is its output, and `networks.in_two(model, up_to)[1]` is the rest, to be trained on that.
+
+    Args:
+        compute: without `up_to`, `compute(model, inputs)` gives a batch's features.
+        views: above 1, that many passes, each over newly drawn crops and mirror images, (views * n, ...). `seed` alone
+            decides the draws.
+        store: the number format to keep them in. torch.float16 takes half the room; so does torch.bfloat16, which holds
+            larger numbers with fewer digits. `fit` computes in such a format anyway, where the device has one.
+        disk: a folder. The features are kept in a file there, not in memory, and the file goes when they go.
+
+    Raises:
+        ValueError: no images, no view of them, or no layer called `up_to`.
+        OSError: `disk` is no folder that can be written to.
     """
+    check_data(split)
+    check_images(split.images)
+    if preprocess is None:
+        raise ValueError("Give `preprocess` as well: it makes a network's inputs of stored images.")
     if views < 1:
         raise ValueError(f"At least one view of each image is needed, not {views}.")
+    below = in_two(model, up_to)[0] if up_to else lambda inputs: compute(model, inputs)
     generator = torch.Generator().manual_seed(seed)
-    prepare = preprocess if views == 1 else (lambda images: preprocess.augment(images, generator))
-    features = torch.cat([in_batches(model, split, prepare, compute, batch_size)[0] for _ in range(views)])
-    return TensorDataset(features, split.labels.repeat(views).to(features.device))
+    kept, filled, at_once = None, 0, AT_ONCE
+
+    def keep(outputs: Tensor) -> None:
+        nonlocal kept, filled
+        if kept is None:
+            kept = room_for((views * len(split), *outputs.shape[1:]), store, disk)
+        kept[filled:filled + len(outputs)] = (rounded := outputs.to(store)).cpu()
+        if rounded.isinf().any():
+            raise ValueError(f"Some numbers are too large for {store}: keep these features as torch.bfloat16.")
+        filled += len(outputs)
+
+    for _ in range(views):
+        images = split.images if views == 1 else preprocess.draw(split.images, generator)
+        at_once = in_batches(model, images, preprocess, below, keep, at_once)
+    return Features(kept, split.labels.repeat(views), split.classes)
+
+
+def room_for(shape: tuple[int, ...], dtype: torch.dtype, disk: str | Path | None) -> Tensor:
+    """An empty tensor: in memory, or in a nameless file in the folder `disk`, which the system deletes by itself."""
+    if disk is None:
+        return torch.empty(shape, dtype=dtype)
+    numbers = {2: np.int16, 4: np.int32}[dtype.itemsize]  # NumPy has no bfloat16: the same bytes under another name
+    with tempfile.TemporaryFile(dir=Path(disk).expanduser()) as file:
+        return torch.from_numpy(np.memmap(file, numbers, "w+", shape=shape)).view(dtype)

@@ -1,29 +1,38 @@
-"""Where in an image did a network find what speaks for a class? Grad-CAM, computed by captum."""
+"""Where in an image did a network find what speaks for a class? Grad-CAM, in the five lines that it takes."""
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
-from torchvision.models.vgg import VGG
+
+from helpers.anatomy import watching
 
 
-def grad_cam(model: VGG, inputs: Tensor, classes: Tensor) -> Tensor:
+def grad_cam(model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
     """Grad-CAM maps (n, H, W) on the CPU for normalised images (n, 3, H, W), and a class (n,) for each image.
 
-    The last feature maps before the last pooling are added up, each weighted with the mean gradient of the class's
-    logit with respect to it; what is negative is cut off (Selvaraju et al., 2017, arXiv 1610.02391). The sum is
-    stretched to the image's size, and each map runs from 0 to 1, its own maximum, or is 0 everywhere. The model runs in
-    evaluation mode and is left as it was.
-    """
-    from captum.attr import LayerGradCam  # here, since this import takes longer than all other helpers together
+    The last feature maps before the last pooling, which are those of the last ReLU that gives maps, are added up, each
+    weighted with the mean gradient of the class's logit with respect to it; what is negative is cut off (Selvaraju et
+    al., 2017, arXiv 1610.02391). The sum is stretched to the image's size, and each map runs from 0 to 1, its own
+    maximum, or is 0 everywhere. The model runs in evaluation mode and is left as it was, frozen or not.
 
-    last = [layer for layer in model.features if isinstance(layer, nn.ReLU)][-1]
-    modes = [(layer, layer.training) for layer in model.modules()]
-    model.eval()
-    try:
-        coarse = LayerGradCam(model, last).attribute(inputs, classes.to(inputs.device), relu_attributions=True)
-    finally:
-        for layer, mode in modes:
-            layer.training = mode
-    maps = interpolate(coarse.detach(), size=inputs.shape[-2:], mode="bilinear").squeeze(1).cpu()
-    return maps / maps.amax((1, 2), keepdim=True).clamp(min=torch.finfo(maps.dtype).tiny)
+    Raises `ValueError` if no ReLU gives maps with a height and a width.
+    """
+    found = []
+
+    def keep(layer, _, output):
+        if output.ndim == 4:
+            found[:] = [output.detach().requires_grad_()]  # gradients reach back to these maps, and no further
+            return found[0]
+
+    with watching(model, [layer for layer in model.modules() if isinstance(layer, nn.ReLU)], keep), torch.enable_grad():
+        score = model(inputs).gather(1, classes.to(inputs.device)[:, None]).sum()  # the logit of each image's class
+    if not found:
+        raise ValueError("Grad-CAM needs feature maps, and no ReLU of this network gives maps with a height and width.")
+
+    maps = found[0]
+    gradient, = torch.autograd.grad(score, maps)
+    weights = gradient.mean((2, 3), keepdim=True)  # one for each image and channel
+    coarse = (weights * maps.detach()).sum(1, keepdim=True).relu()
+    fine = interpolate(coarse, size=inputs.shape[-2:], mode="bilinear").squeeze(1).cpu()
+    return fine / fine.amax((1, 2), keepdim=True).clamp(min=torch.finfo(fine.dtype).tiny)

@@ -3,17 +3,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from helpers.hardware import device_of, out_of_memory, within_memory
+from helpers.images import check_data, same_classes
+from helpers.networks import evaluating
 from helpers.preprocess import Preprocess
 
 AT_ONCE = 128  # images in a batch without gradients; on a CPU, 250 are slower and need more memory
-NO_ROOM = ("The GPU's memory is too small, even with one image at a time: close other notebooks that use the GPU, "
-           "freeze more layers, or take a smaller network.")
 
 
 @dataclass(frozen=True)
@@ -62,59 +62,96 @@ def evaluate(model: nn.Module, split, preprocess: Preprocess | None = None, batc
 
     `split` has `.tensors`: (uint8 images or float features, int64 labels); `preprocess` turns images into inputs. All
     is computed in float32. A batch that does not fit into the GPU's memory is halved, which changes nothing else.
+
+    Raises:
+        ValueError: the data is of another kind, empty, or does not fit the network or the classes it has learnt.
+        RuntimeError: the GPU's memory is too small for a single image.
     """
-    logits, batch_size = in_batches(model, split, preprocess, lambda model, inputs: model(inputs), batch_size)
+    check_fits(model, split, preprocess)
+    same_classes(last_layer(model), split, "what the network has learnt", "data")
+    logits, batch_size = logits_of(model, split.tensors[0], preprocess, batch_size)
     labels = split.tensors[1].to(logits.device)
     loss, accuracy = cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()
     return Evaluation(loss.item(), accuracy.item(), logits.cpu(), labels.cpu(), batch_size)
 
 
+def logits_of(model: nn.Module, inputs: Tensor, preprocess: Preprocess | None,
+              batch_size: int = AT_ONCE) -> tuple[Tensor, int]:
+    """The network's answers for stored images or features (n, ...), as (n, classes); and the batch size that fits."""
+    parts: list[Tensor] = []
+    batch_size = in_batches(model, inputs, preprocess, model, parts.append, batch_size)
+    return torch.cat(parts), batch_size
+
+
 @torch.no_grad()
-def answers(networks: dict, preprocess, image: Tensor, count: int = 5) -> dict[str, list[tuple[str, float]]]:
+def in_batches(model: nn.Module, inputs: Tensor, preprocess: Callable[[Tensor], Tensor] | None,
+               compute: Callable[[Tensor], Tensor], keep: Callable[[Tensor], object], batch_size: int) -> int:
+    """Hand `compute(batch)` of all inputs to `keep`, in order and in float32, with `model` in evaluation mode.
+
+    Returns the batch size: the one asked for, or the smaller one that fits into the GPU's memory.
+    """
+    device, done, size = device_of(model), 0, max(1, min(batch_size, len(inputs)))
+    prepare = preprocess or (lambda batch: batch.float())
+    with evaluating(model):
+        while done < len(inputs):
+            outputs, size = within_memory(
+                lambda size: compute(prepare(inputs[done:done + size].to(device))).float(), size)  # noqa: B023
+            keep(outputs)
+            done += len(outputs)
+    return size
+
+
+# --- what does not fit together ----------------------------------------------------------------------------------
+
+def check_fits(model: nn.Module, split, preprocess: Preprocess | None, name: str = "data") -> None:
+    """Raise `ValueError` with one sentence unless the network can answer for `split`; found out with one image."""
+    check_data(split, name)
+    inputs, labels = split.tensors
+    if preprocess is None and inputs.dtype == torch.uint8:
+        raise ValueError(f"{name} holds images as they are stored (uint8): give `preprocess` as well, which makes a "
+                         "network's inputs of them.")
+    if preprocess is not None and inputs.dtype != torch.uint8:
+        raise ValueError(f"`preprocess` is for stored images (uint8), and {name} holds {inputs.dtype}: leave it out "
+                         "where the inputs are features.")
+    outputs, most = outputs_of(model, inputs[:1], preprocess), int(labels.max())
+    if most >= outputs:
+        raise ValueError(f"The network has {outputs} outputs, but the labels of {name} go up to {most}: each class "
+                         "needs an output of its own, counted from 0. `networks.replace_head` makes a head that fits.")
+
+
+def outputs_of(model: nn.Module, inputs: Tensor, preprocess: Preprocess | None) -> int:
+    """How many logits the network gives for one input, (1, ...) as stored. Raises `ValueError` if it gives none."""
+    try:
+        logits, _ = logits_of(model, inputs, preprocess)
+    except (RuntimeError, ValueError) as error:
+        if out_of_memory(error) or "memory is too small" in str(error):
+            raise
+        size = " x ".join(map(str, inputs.shape[1:]))
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"The network can't take inputs of {size}: they are too small for it, or of another kind than "
+                         f"it was made for ({reason}).") from error
+    if logits.ndim != 2:
+        raise ValueError(f"The network gives outputs of shape {tuple(logits.shape[1:])} for an image; a classifier "
+                         "gives one number per class.")
+    return logits.shape[1]
+
+
+def last_layer(model: nn.Module) -> nn.Module:
+    """The last layer with weights: the head. `fit` notes there which classes it has learnt, as `classes`."""
+    return [layer for layer in model.modules() if next(layer.parameters(recurse=False), None) is not None][-1]
+
+
+@torch.no_grad()
+def answers(networks: dict, preprocess: Preprocess, image: Tensor,
+            count: int = 5) -> dict[str, list[tuple[str, float]]]:
     """What each network takes an image (3, H, W) uint8 for: its `count` most confident answers, (class, 0 to 1) each.
 
-    `networks[label]` is (model, class names). The models are left in evaluation mode.
+    `networks[label]` is (model, class names).
     """
     found = {}
     for label, (model, classes) in networks.items():
-        device = next(model.parameters()).device
-        confidences = model.eval()(preprocess(image[None].to(device))).softmax(1)[0]
+        with evaluating(model):
+            confidences = model(preprocess(image[None].to(device_of(model)))).softmax(1)[0]
         values, places = confidences.topk(min(count, len(classes)))
         found[label] = [(classes[k], value) for k, value in zip(places.tolist(), values.tolist(), strict=True)]
     return found
-
-
-@torch.no_grad()
-def in_batches(model: nn.Module, split, preprocess: Callable[[Tensor], Tensor] | None,
-               compute: Callable[[nn.Module, Tensor], Tensor], batch_size: int) -> tuple[Tensor, int]:
-    """`compute(model, inputs)` for all inputs of `split`, float32, in evaluation mode, which is put back afterwards.
-
-    The second value is the batch size: the one asked for, or the smaller one that fits into the GPU's memory.
-    """
-    device, inputs = next(model.parameters()).device, split.tensors[0]
-    prepare = preprocess or (lambda batch: batch)
-    modes = [(layer, layer.training) for layer in model.modules()]
-    model.eval()
-    outputs = within_memory(
-        lambda size: torch.cat([compute(model, prepare(batch.to(device))).float() for batch in inputs.split(size)]),
-        max(1, min(batch_size, len(inputs))))
-    for layer, mode in modes:
-        layer.training = mode
-    return outputs
-
-
-def within_memory(compute: Callable[[int], Any], size: int, note: str = "") -> tuple[Any, int]:
-    """`compute(size)`, and the size: it is halved, and a line says so, for as long as the GPU's memory is too small.
-
-    `note` ends that line. Raises `RuntimeError` where a size of 1 does not fit.
-    """
-    while True:
-        try:
-            return compute(size), size
-        except torch.OutOfMemoryError:
-            if size == 1:
-                raise RuntimeError(NO_ROOM) from None
-        # Not inside `except`: as long as the error is there, so are the tensors of the attempt that failed.
-        torch.cuda.empty_cache()
-        print(f"Out of GPU memory with {size} images at a time; going on with {size // 2}{note}.")
-        size //= 2

@@ -16,6 +16,7 @@ import torch
 
 from helpers import datasets, networks
 from helpers.fetch import downloads, stl10, weights
+from helpers.images import LARGEST_SEED, whole_number
 
 TRACKS = {"pocket": ("pocket_vgg", "pocket"), "full": ("vgg16", "stl10")}
 
@@ -24,7 +25,7 @@ TRACKS = {"pocket": ("pocket_vgg", "pocket"), "full": ("vgg16", "stl10")}
 class Lab:
     """What `setup` decided: the track's name, the backbone's and the data set's, the device, the seed, the cache.
 
-    `per_class` is the number of training images a class that the longer experiments use: what the device can bear.
+    `per_class` is the number of training images per class that the longer experiments use: what the device can bear.
     `rate` is a peak learning rate that suits the backbone's pre-trained layers when all of them learn.
     """
 
@@ -48,7 +49,8 @@ def setup(backbone: str | None = None, data: str | None = None, seed: int = 0) -
     torchvision keeps them.
 
     Raises:
-        ValueError: an unknown track, backbone or data set; the message lists the valid ones.
+        ValueError: an unknown track, backbone or data set, or a seed that is no whole number from 0 to 4,294,967,295;
+            the message lists what is valid.
         RuntimeError: TL_TRACK is "full", and its weights or data can't be had.
     """
     wish, gpu, cache = os.environ.get("TL_TRACK"), torch.cuda.is_available(), downloads.cache_folder()
@@ -56,6 +58,7 @@ def setup(backbone: str | None = None, data: str | None = None, seed: int = 0) -
     _check("track TL_TRACK", track, TRACKS)
     _check("backbone", backbone or "vgg16", networks.NAMES)
     _check("data set", data or "stl10", datasets.NAMES)
+    seed = whole_number(seed, "seed", 0, LARGEST_SEED)
     if track == "full":
         try:
             _fetch(backbone or TRACKS["full"][0], data or TRACKS["full"][1], cache)

@@ -9,8 +9,11 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from helpers.images import whole_number
+
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "HEIF")  # the last two where Pillow can
 LARGEST = {"JPEG": 250_000_000, "MPO": 250_000_000}  # pixels; a JPEG (MPO: with a second picture) is decoded small
+LARGEST_SIZE = 4096  # pixels a side of what is made from them
 LARGEST_OTHER = 50_000_000  # these are decoded whole, in four bytes a pixel
 
 HEIC = ("This is a HEIC photo, as iPhones take them, which can't be read here. Take a screenshot of it and choose "
@@ -24,8 +27,12 @@ def read(data: bytes, size: int = 96) -> Tensor:
 
     It is turned upright, scaled so that its shorter side has `size` pixels, and cut to its central square. What is
     transparent becomes white; of an animation the first frame is taken.
-    Raises `ValueError` with one sentence for the reader if there is no picture in it that can be read.
+    Raises `ValueError` with a sentence for the reader if there is no picture in it that can be read.
     """
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise ValueError("A picture is read from the bytes of its file, Path(...).read_bytes(), not from a value of "
+                         f"type {type(data).__name__}.")
+    size = whole_number(size, "size", 1, LARGEST_SIZE)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of notes by the camera that Pillow finds odd
         image = _open(data)

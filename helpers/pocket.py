@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from helpers.images import SPLITS, ImageSplit, check_split
+from helpers.images import LARGEST_SEED, SPLITS, ImageSplit, check_split, whole_number
 
 ASSETS = Path(__file__).resolve().parent / "assets"
 CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
@@ -31,7 +31,6 @@ SIZE = 96  # pixels, as in STL-10
 PER_CLASS = {"train": 500, "val": 100, "test": 200}
 
 
-@functools.lru_cache(maxsize=1)
 def sprite_table() -> dict:
     """The contents of `assets/sprites.json`: tile size, families with licence and author, and the emoji."""
     path = ASSETS / "sprites.json"
@@ -46,7 +45,7 @@ def sprite_table() -> dict:
 
 @functools.lru_cache(maxsize=1)
 def sprite_pixels() -> np.ndarray:
-    """All shipped drawings, premultiplied RGBA: uint8 of shape (family, emoji, tile, tile, 4)."""
+    """All shipped drawings, premultiplied RGBA: uint8 of shape (family, emoji, tile, tile, 4), read-only."""
     table = sprite_table()
     tile, columns, count = table["tile"], table["columns"], len(table["emoji"])
     sheets = []
@@ -62,7 +61,9 @@ def sprite_pixels() -> np.ndarray:
             raise RuntimeError(
                 f"The asset {path.name} is missing or damaged; get a fresh copy of the course.") from error
         sheets.append(tiles)
-    return premultiply(np.stack(sheets))
+    pixels = premultiply(np.stack(sheets))
+    pixels.setflags(write=False)  # one array for all who ask
+    return pixels
 
 
 def premultiply(rgba: np.ndarray) -> np.ndarray:
@@ -146,13 +147,21 @@ def compose(sprites: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
     return images
 
 
-@functools.lru_cache(maxsize=3)
 def pocket(split: str, seed: int = 0) -> ImageSplit:
-    """One split of the pocket data set: 500, 100 or 200 images a class for "train", "val", "test".
+    """One split of the pocket data set: 500, 100 or 200 images per class for "train", "val", "test".
 
     Each class takes its drawings in turn, so that all appear equally often. Same seed, same bytes.
+    Raises `ValueError` for an unknown split or a seed that is no whole number from 0 to 4,294,966.
     """
     check_split(split)
+    seed = whole_number(seed, "seed", 0, LARGEST_SEED // 1_000 - 1)
+    # Composing takes seconds, so it is done once. Everyone gets a copy, at a twentieth of that: what one cell writes
+    # into its images must not show up in another's.
+    return _compose_split(split, seed).copy()
+
+
+@functools.lru_cache(maxsize=3)
+def _compose_split(split: str, seed: int) -> ImageSplit:
     rng = np.random.RandomState(1_000 * seed + SPLITS.index(split))
     table, pixels, sprites = sprite_table(), sprite_pixels(), split_sprites(split)
     chosen = []
@@ -171,9 +180,11 @@ def source_examples(count: int = 12) -> Tensor:
     """Drawings from the source task of `pocket_vgg`, for looking at: uint8 (3 * count, 3, tile, tile), on white.
 
     `count` emoji for each of the three families, in the same order; all of them lie outside the ten classes.
+    Raises `ValueError` if there are not so many.
     """
     shown = [k for k, emoji in enumerate(sprite_table()["emoji"]) if emoji["label"] is None]
-    shown = shown[:: max(1, len(shown) // count)][:count]
+    count = whole_number(count, "count", 1, len(shown))
+    shown = shown[:: len(shown) // count][:count]
     drawings = sprite_pixels()[:, shown].reshape(-1, *sprite_pixels().shape[2:]).astype(np.uint16)
     on_white = drawings[..., :3] + (255 - drawings[..., 3:])
     return torch.from_numpy(on_white.astype(np.uint8).transpose(0, 3, 1, 2).copy())

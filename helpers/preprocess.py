@@ -60,7 +60,8 @@ class Preprocess:
     """What happens to an image between storage and network.
 
     `preprocess(images)` is for validation and test: normalisation only. `preprocess.augment(images, generator)` is for
-    training: random crop with `padding` (0: none), random flip with probability `flip` (0: none), normalisation.
+    training: a draw of each image, normalised. A draw is a random crop with `padding` (0: none), then a random flip
+    with probability `flip` (0: none).
     """
 
     mean: tuple[float, ...]
@@ -71,10 +72,14 @@ class Preprocess:
     def __call__(self, images: Tensor) -> Tensor:
         return normalise(images, self.mean, self.std)
 
-    def augment(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def draw(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """A new draw of each image (n, 3, H, W), still uint8 and of the same size."""
         check_images(images)
         if self.padding:
             images = random_crop(images, self.padding, generator)
         if self.flip:
             images = random_flip(images, self.flip, generator)
-        return self(images)
+        return images
+
+    def augment(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return self(self.draw(images, generator))

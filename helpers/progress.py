@@ -16,11 +16,11 @@ class Progress:
 
     Args:
         total: how many steps there will be.
-        label: what is being done, in a few words.
+        label: what is being done, in a few words; None shows nothing at all.
         unit: what is counted, for downloads "MB": the bar then shows the speed as well.
     """
 
-    def __init__(self, total: float, label: str, unit: str = ""):
+    def __init__(self, total: float, label: str | None, unit: str = ""):
         self.total, self.label, self.unit = total, label, unit
         self.done, self.note = 0, ""
 
@@ -55,6 +55,8 @@ class Progress:
         return f"{self.done}{of}{self.total}"
 
     def _show(self, text: str, last: bool = False) -> None:
+        if self.label is None:
+            return
         ipython = sys.modules.get("IPython")
         if ipython and hasattr(ipython.get_ipython(), "kernel"):  # in a notebook
             from IPython.display import display

@@ -1,55 +1,40 @@
-"""Training: `fit`, and the `History` of a run. Notebook 04 writes this loop by hand."""
+"""Training: a step, an epoch, and `fit`, the whole of it. Notebook 04 writes these loops by hand, in the same words."""
 from __future__ import annotations
 
 import functools
 import math
+import numbers
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.utils.data import TensorDataset
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
 
-from helpers import checkpoints
-from helpers.inference import AT_ONCE, NO_ROOM, evaluate, within_memory
+from helpers.checkpoints import Checkpoint, Run, fingerprint, learnt
+from helpers.hardware import Arithmetic, MemoryOfSteps, device_of, resident, within_memory
+from helpers.history import History
+from helpers.images import LARGEST_SEED, same_classes, whole_number
+from helpers.inference import AT_ONCE, check_fits, evaluate, last_layer
+from helpers.networks import evaluating
 from helpers.preprocess import Preprocess
 from helpers.progress import Progress
 
 
-@dataclass
-class History:
-    """One dict an epoch: `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, `lr` (the first group's, at the
-    epoch's end), `seconds` and `memory`. Accuracies run from 0 to 1; training figures are averages over the epoch,
-    measured on the augmented images while the weights change. `memory`: the most GPU memory, in bytes, that a training
-    step took, with the network's weights and the images that `fit` keeps there; None on a CPU."""
+def rise_and_fall(step: int, steps: int) -> float:
+    """The learning rate of step 0, 1, ... `steps` - 1, as a share of its peak.
 
-    epochs: list[dict] = field(default_factory=list)
-
-    def column(self, name: str) -> list[float]:
-        return [epoch[name] for epoch in self.epochs]
-
-    @property
-    def best_epoch(self) -> int:
-        """Index of the first epoch with the highest validation accuracy; the one whose weights `fit` keeps."""
-        accuracies = self.column("val_accuracy")
-        return accuracies.index(max(accuracies))
-
-    @property
-    def best_accuracy(self) -> float:
-        return self.epochs[self.best_epoch]["val_accuracy"]
-
-    @property
-    def waited(self) -> int:
-        """How many epochs have passed since the best one."""
-        return len(self.epochs) - 1 - self.best_epoch if self.epochs else 0
-
-    @property
-    def peak_memory(self) -> int | None:
-        """The highest `memory` of all epochs, in bytes; None on a CPU."""
-        return max((memory for memory in self.column("memory") if memory is not None), default=None)
+    It rises in equal parts over the first tenth of the steps, then falls along a cosine, to zero behind the last step
+    (a warm-up, then Loshchilov and Hutter, 2017, arXiv 1608.03983). A run of one step has the peak.
+    """
+    rise = max(1, steps // 10)
+    if step < rise:
+        return (step + 1) / rise
+    return (1 + math.cos(math.pi * (step + 1 - rise) / (steps + 1 - rise))) / 2
 
 
 def layers_in_order(model: nn.Module) -> list[nn.Module]:
@@ -71,183 +56,201 @@ def training_mode(model: nn.Module) -> nn.Module:
     return model
 
 
-def short_format(device: torch.device) -> torch.dtype | None:
-    """The 16-bit number format in which the device computes fast, or None if there is none.
+def training_step(model: nn.Module, optimiser: AdamW, inputs: Tensor, labels: Tensor, arithmetic: Arithmetic,
+                  label_smoothing: float = 0.0) -> Tensor:
+    """Predict, measure the loss, clear the old gradients, compute the new ones, and move the weights.
 
-    bfloat16 has float32's range and fewer digits; recent GPUs and server processors have it. Older GPUs, such as
-    Colab's T4, have float16, whose smallest number is so large that small gradients vanish unless the loss is scaled.
-    """
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    # torch before 2.10 can't say what the CPU has
-    return torch.bfloat16 if getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16", False) else None
+    A batch too large for the GPU's memory is computed in parts. Each part's loss is weighted with its share of the
+    batch, so the sum of the gradients is the gradient of the whole batch. (In a `_bn` network it is not quite: batch
+    norm in training takes mean and variance from the part alone.)
 
-
-def resident(split, device: torch.device) -> TensorDataset:
-    """The data on the device, images as uint8, if they fill at most a quarter of the GPU's free memory; else as is."""
-    tensors = split.tensors
-    if device.type == "cuda" and sum(t.nbytes for t in tensors) <= torch.cuda.mem_get_info(device)[0] / 4:
-        tensors = [tensor.to(device) for tensor in tensors]
-    return TensorDataset(*tensors)
-
-
-def backward(model: nn.Module, inputs: Tensor, labels: Tensor, part: int, label_smoothing: float = 0.0,
-             compute_in: torch.dtype | None = None, scaler: torch.amp.GradScaler | None = None) -> Tensor:
-    """Leave the gradient of the batch's mean loss in the parameters, computed from `part` images at a time.
-
-    Each part's loss is weighted with its share of the batch, so the sum of the gradients is the gradient of the whole
-    batch. (In a `_bn` network it is not quite: batch norm in training takes mean and variance from the part alone.)
-
-    Returns the sum of the losses and the number of right answers, float64 of shape (2,), on the device: to read them
+    Returns the sum of the losses and the number of right answers, float32 of shape (2,), on the device: to read them
     would make the processor wait for the GPU.
     """
-    model.zero_grad(set_to_none=True)
-    sums = torch.zeros(2, dtype=torch.float64, device=inputs.device)
-    for x, y in zip(inputs.split(part), labels.split(part), strict=True):
-        with torch.autocast(x.device.type, compute_in, enabled=compute_in is not None):
-            logits = model(x)
-        loss = cross_entropy(logits.float(), y, label_smoothing=label_smoothing)
-        sums += torch.stack([loss.detach() * len(y), (logits.argmax(1) == y).sum()])
-        if len(y) < len(labels):
-            loss = loss * (len(y) / len(labels))
-        (scaler.scale(loss) if scaler else loss).backward()
+    def gradients(part: int) -> Tensor:
+        optimiser.zero_grad()
+        sums = torch.zeros(2, device=inputs.device)
+        for x, y in zip(inputs.split(part), labels.split(part), strict=True):
+            with arithmetic.autocast():
+                logits = model(x)
+            loss = cross_entropy(logits.float(), y, label_smoothing=label_smoothing)
+            arithmetic.backward(loss * (len(y) / len(labels)))
+            sums += torch.stack([loss.detach() * len(y), (logits.argmax(1) == y).sum()])
+        return sums
+
+    sums, arithmetic.part = within_memory(gradients, arithmetic.part, f", their gradients added up for {len(labels)}")
+    arithmetic.step(optimiser)
     return sums
 
 
-def optimiser_step(optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
-    """Move the weights along their gradients, unless the scale was too large for float16: then it is made smaller.
+def train_epoch(run: Run, inputs: Tensor, labels: Tensor, prepare: Callable[[Tensor, torch.Generator], Tensor],
+                batch_size: int, label_smoothing: float = 0.0, seed: int = 0) -> dict[str, float]:
+    """One pass over all images, in a new random order; returns "train_loss", "train_accuracy" and the last "lr".
 
-    Raises `RuntimeError` where AdamW's two running averages don't fit into the GPU's memory.
+    `prepare(batch, generator)` turns stored images into the network's inputs. The seed decides order, augmentation and
+    dropout, and nothing outside of this epoch changes them.
+
+    Raises `FloatingPointError` if the loss stopped being a number.
     """
-    try:
-        scaler.step(optimiser)
-    except torch.OutOfMemoryError:
-        raise RuntimeError(NO_ROOM) from None
-    scaler.update()
+    device, generator = device_of(run.model), torch.Generator().manual_seed(seed)
+    training_mode(run.model)
+    sums = []
+    with dropout_from(torch.Generator(device).manual_seed(seed), run.model):
+        for batch in torch.randperm(len(labels), generator=generator).to(inputs.device).split(batch_size):
+            x, y = prepare(inputs[batch].to(device), generator), labels[batch].to(device)
+            sums.append(training_step(run.model, run.optimiser, x, y, run.arithmetic, label_smoothing))
+            lr = run.optimiser.param_groups[0]["lr"]
+            run.schedule.step()
+    loss, right = torch.stack(sums).cpu().double().sum(0).tolist()
+    if not math.isfinite(loss):
+        raise FloatingPointError("The loss is no longer a number; try a smaller learning rate. The network has the "
+                                 "weights of its best epoch so far, or those that it came with.")
+    return {"train_loss": loss / len(labels), "train_accuracy": right / len(labels), "lr": lr}
 
 
 def fit(model: nn.Module, train, val, *, lr: float = 1e-3, groups: list[dict] | None = None, epochs: int = 20,
         batch_size: int = 32, preprocess: Preprocess | None = None, augment: bool = True, weight_decay: float = 0.01,
-        label_smoothing: float = 0.0, patience: int | None = None, seed: int = 0, bar: str | None = None,
-        checkpoint: str | Path | None = None, on_epoch: Callable[[History], bool | None] | None = None) -> History:
-    """Train whatever has `requires_grad`, and leave the model with the weights of its best epoch.
+        label_smoothing: float = 0.0, seed: int = 0, bar: str | None = None, checkpoint: str | Path | None = None,
+        on_epoch: Callable[[History], bool | None] | None = None) -> History:
+    """Train whatever has `requires_grad` with AdamW, and leave the model with the weights of its best epoch.
 
-    Optimiser: AdamW. Schedule: one cycle, the learning rate rises over the first tenth of the steps and falls along a
-    cosine to almost zero (Smith and Topin, 2018, arXiv 1708.07120). Best: the highest accuracy on `val`, the first
-    such epoch. On a CPU, the same seed and the same starting weights give bit-identical results.
-
-    Images are computed in `short_format`, features in float32. A batch for which the GPU has too little memory is
-    computed in parts, whose gradients are added up, and a line says so.
+    Best: the highest accuracy on `val`, the first such epoch. Whatever ends the training, an error or an interrupt too,
+    the model gets the weights of the best epoch so far, or those that it came with. On a CPU, the same seed and the
+    same starting weights give bit-identical results.
 
     Args:
-        train, val: anything with `.tensors`: (uint8 images (n, 3, H, W) or float features (n, d), int64 labels (n,)).
+        train, val: anything with `.tensors`: (uint8 images (n, 3, H, W) or float features (n, ...), int64 labels (n,)).
         lr: peak learning rate of all trainable parameters, unless `groups` gives optimiser groups with their own.
         preprocess: turns images into inputs; needed for images. With `augment`, training images are cropped and
             flipped at random; validation images never are.
-        label_smoothing: share of the target that is spread over all classes (Szegedy et al., 2016).
-        patience: stop after this many epochs without a better validation accuracy; None never stops early.
+        label_smoothing: share of the target that is spread over all classes (Szegedy et al., 2016, arXiv 1512.00567).
         bar: show a progress bar with this label.
-        checkpoint: a file that is written after every epoch. If training breaks off, make the same call again: it goes
-            on after the last epoch in the file, on a CPU to the very same bits, and if that was the last of all it
-            returns at once. Give every run a file of its own. On Colab, choose one on your Drive, which outlives a
-            lost connection: `from google.colab import drive; drive.mount("/content/drive")`, and then
-            `checkpoint="/content/drive/MyDrive/full.pt"`. The file takes four times the size of the weights that
-            learn (2.2 GB for all of VGG-16), and the one before it is kept as well. To start afresh, delete both.
-        on_epoch: called after every epoch with the history so far; if it returns True, training ends there, with the
-            weights of the best epoch so far. (With a checkpoint, the same call later goes on from there.)
+        checkpoint: a file that keeps the run after every epoch (see `checkpoints`). After a break, make the same call.
+        on_epoch: called after every epoch with the history so far; if it returns True, training ends there.
 
-    Returns:
-        The `History`, one entry for each epoch that was run.
-
-    Raises:
-        ValueError: nothing to train, no data, or a checkpoint that belongs to another run.
-        FloatingPointError: the loss stopped being a number, which a smaller learning rate usually cures.
-        RuntimeError: the GPU's memory is too small for a single image.
+    Returns the `History`, one entry for each epoch that was run. Raises `ValueError` before the first epoch for what
+    does not fit together, `FloatingPointError` if the loss stops being a number, and `RuntimeError` where the GPU's
+    memory is too small for a single image.
     """
-    groups = groups or [{"params": [p for p in model.parameters() if p.requires_grad], "lr": lr}]
-    if not any(group["params"] for group in groups):
-        raise ValueError("Every parameter is frozen, so there is nothing to train; unfreeze the head at least.")
-    count = len(train.tensors[1])
-    if not count or epochs < 1:
-        raise ValueError(f"Training needs at least one image and one epoch, not {count} and {epochs}.")
-    device = next(model.parameters()).device
-    if device.type == "cuda":
-        model.to(memory_format=torch.channels_last)  # like the inputs: the layout that GPUs convolve fastest
-    torch.manual_seed(seed)  # for dropout
-    generator = torch.Generator().manual_seed(seed)  # for the order of the images and their augmentation
-    optimiser = torch.optim.AdamW(groups, weight_decay=weight_decay, fused=True)
-    steps = epochs * math.ceil(count / batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, [group["lr"] for group in optimiser.param_groups], total_steps=steps,
-        pct_start=0.1 if steps != 10 else 0.11)  # torch divides by zero if the rise is exactly one step long
-    compute_in = short_format(device) if preprocess else None  # a head alone gains nothing
-    scaler = torch.amp.GradScaler(device.type, enabled=compute_in is torch.float16)
-    prepare = (lambda images: images) if preprocess is None else \
-        (lambda images: preprocess.augment(images, generator)) if augment else preprocess
-
-    history, best, part, exam_part = History(), None, min(batch_size, count), AT_ONCE
-    if checkpoint:
-        checkpoint, running = Path(checkpoint), (model, optimiser, schedule, scaler, generator)
-        call = checkpoints.fingerprint(model, optimiser, train, val, preprocess, {
-            "epochs": epochs, "batch size": batch_size, "weight decay": weight_decay, "augmentation": augment,
-            "label smoothing": label_smoothing, "patience": patience, "seed": seed})
-        if saved := checkpoints.load(checkpoint, call):
-            checkpoints.restore(saved, *running)
-            history.epochs, best = saved["history"], saved["best"]
-            print(f"{checkpoint.name}: resumed after epoch {len(history.epochs)} of {epochs}.")
-    print_once = functools.cache(print)  # a full disk is worth a line, but not a line an epoch
-
-    cuda = device.type == "cuda"
-    others = torch.cuda.memory_allocated(device) - sum(p.nbytes for p in model.parameters()) if cuda else 0
-    (inputs, labels), val = resident(train, device).tensors, resident(val, device)
-    with Progress(epochs - len(history.epochs), bar) if bar else _NoBar() as progress:
-        while len(history.epochs) < epochs and (patience is None or history.waited < patience):
+    settings = {"epochs": epochs, "batch size": batch_size, "weight decay": weight_decay, "augmentation": augment,
+                "label smoothing": label_smoothing, "seed": seed}
+    groups = optimiser_groups(model, groups, lr)
+    check_call(model, train, val, preprocess, settings)
+    model.zero_grad()
+    memory, device = MemoryOfSteps(model), device_of(model)
+    run = new_run(model, train, groups, settings)
+    file = Checkpoint(checkpoint, fingerprint(run, train, val, preprocess, settings)) if checkpoint else None
+    if file and file.resume(run):
+        print(f"{file.path.name}: resumed after epoch {len(run.history.epochs)} of {epochs}.")
+    prepare = preparation(preprocess, augment)
+    (inputs, labels), exam, at_once = resident(train, device).tensors, resident(val, device), AT_ONCE
+    with leaving_the_best(run), Progress(epochs - len(run.history.epochs), bar) as progress:
+        for epoch_seed in seeds(seed, epochs)[len(run.history.epochs):]:
             start = time.perf_counter()
-            if cuda:
-                torch.cuda.reset_peak_memory_stats(device)
-            training_mode(model)
-            sums = torch.zeros(2, dtype=torch.float64, device=device)  # of the losses; of the right answers
-            for chosen in torch.randperm(count, generator=generator).to(inputs.device).split(batch_size):
-                x, y = prepare(inputs[chosen].to(device)), labels[chosen].to(device)
-                gradients = functools.partial(backward, model, x, y, label_smoothing=label_smoothing,
-                                              compute_in=compute_in, scaler=scaler)
-                batch_sums, part = within_memory(gradients, part, f", their gradients added up for {len(y)}")
-                optimiser_step(optimiser, scaler)
-                schedule.step()
-                sums += batch_sums
-            train_loss, train_accuracy = (sums / count).tolist()
-            if not math.isfinite(train_loss):
-                raise FloatingPointError("The loss is no longer a number; try a smaller learning rate.")
-            memory = torch.cuda.max_memory_allocated(device) - others if cuda else None
-            result = evaluate(model, val, preprocess, exam_part)
-            exam_part = result.batch_size
-            history.epochs.append({
-                "train_loss": train_loss, "train_accuracy": train_accuracy, "val_loss": result.loss,
-                "val_accuracy": result.accuracy, "lr": schedule.get_last_lr()[0],
-                "seconds": time.perf_counter() - start, "memory": memory})
-            if not history.waited:
-                best = checkpoints.learnt(model)
-            if checkpoint:
-                state = {"fingerprint": call, "history": history.epochs, "best": best, **checkpoints.capture(*running)}
-                try:
-                    checkpoints.save(checkpoint, state)
-                except OSError as error:
-                    print_once(f"The checkpoint {checkpoint} can't be written ({error}); training goes on without it.")
+            memory.begin()
+            outcome = train_epoch(run, inputs, labels, prepare, batch_size, label_smoothing, epoch_seed)
+            peak, result = memory.peak(), evaluate(model, exam, preprocess, at_once)
+            at_once = result.batch_size
+            run.note(outcome | {"val_loss": result.loss, "val_accuracy": result.accuracy,
+                                "seconds": time.perf_counter() - start, "memory": peak})
+            if file:
+                file.save(run)
             progress.step(f"validation accuracy {100 * result.accuracy:.1f} %")
-            if on_epoch and on_epoch(history):
+            if on_epoch and on_epoch(run.history):
                 break
-    model.load_state_dict(best, strict=False)  # not strict: frozen weights are not in it, they are as they were
-    return history
+    return run.history
 
 
-class _NoBar:
-    """Stands in for `Progress` where nobody wants to watch."""
+# --- what `fit` needs --------------------------------------------------------------------------------------------
 
-    def __enter__(self):
-        return self
+def check_call(model: nn.Module, train, val, preprocess: Preprocess | None, settings: dict) -> None:
+    """Raise `ValueError` with one sentence for arguments of `fit` that can't lead to anything."""
+    whole_number(settings["epochs"], "The number of epochs", 1, 10**6)
+    whole_number(settings["batch size"], "The batch size", 1, 10**9)
+    whole_number(settings["seed"], "The seed", 0, LARGEST_SEED)
+    for name, split in {"train": train, "val": val}.items():
+        check_fits(model, split, preprocess, name)
+    same_classes(train, val)
+    if torch.is_inference_mode_enabled():
+        raise ValueError("Nothing can be learnt inside `torch.inference_mode()`: call `fit` outside of it.")
 
-    def __exit__(self, *error):
-        pass
 
-    def step(self, note: str = "") -> None:
-        pass
+def optimiser_groups(model: nn.Module, groups: list[dict] | None, lr: float) -> list[dict]:
+    """Copies of the parameter groups, with what is trainable in them: the optimiser rewrites the dicts it is given.
+
+    Raises `ValueError` if there is nothing to train, or a learning rate is no positive number. (In one of several
+    groups it may be 0.)
+    """
+    if groups is None:
+        groups = [{"params": model.parameters(), "lr": lr}]
+    groups = [group | {"params": [p for p in group["params"] if p.requires_grad]} for group in groups]
+    if not any(group["params"] for group in groups):
+        raise ValueError("Every parameter is frozen, so there is nothing to train; unfreeze the head at least. (Or the "
+                         "groups came from a generator, which one run uses up: write `list(...)` around it.)")
+    groups = [group for group in groups if group["params"]]
+    rates = [group.get("lr", lr) for group in groups]
+    if not all(isinstance(rate, numbers.Real) and 0 <= rate < math.inf for rate in rates) or not any(rates):
+        raise ValueError(f"A learning rate must be a number above 0, such as 1e-3, not {', '.join(map(str, rates))}.")
+    return [group | {"lr": rate} for group, rate in zip(groups, rates, strict=True)]
+
+
+def new_run(model: nn.Module, train, groups: list[dict], settings: dict) -> Run:
+    """A run that has not begun."""
+    if device_of(model).type == "cuda":
+        model.to(memory_format=torch.channels_last)  # like the inputs: the layout that GPUs convolve fastest
+    if hasattr(train, "classes"):
+        last_layer(model).classes = tuple(train.classes)  # so that `evaluate` can compare them with an exam's
+    inputs, labels = train.tensors
+    steps = settings["epochs"] * math.ceil(len(labels) / settings["batch size"])
+    optimiser = AdamW(groups, weight_decay=settings["weight decay"], fused=True)
+    schedule = LambdaLR(optimiser, lambda step: rise_and_fall(step, steps))
+    # Images and maps gain from a short format, a head alone does not.
+    arithmetic = Arithmetic(device_of(model), short=inputs.ndim > 2, part=min(settings["batch size"], len(labels)))
+    return Run(model, optimiser, schedule, arithmetic, History(), learnt(model))
+
+
+def preparation(preprocess: Preprocess | None, augment: bool) -> Callable[[Tensor, torch.Generator], Tensor]:
+    """The function that turns a batch as it is stored into the network's inputs, with random draws from a generator."""
+    if preprocess is None:
+        return lambda features, generator: features.float()
+    return preprocess.augment if augment else lambda images, generator: preprocess(images)
+
+
+def seeds(seed: int, count: int) -> list[int]:
+    """A seed for each epoch, drawn from `seed`: so no generator has to live from one epoch to the next."""
+    return torch.randint(2**31, (count,), generator=torch.Generator().manual_seed(seed)).tolist()
+
+
+@contextmanager
+def leaving_the_best(run: Run) -> Iterator[None]:
+    """Whatever ends the block, the model gets the best weights so far, and every layer the mode that it was in.
+
+    Inside it gradients are computed, even where somebody has switched them off.
+    """
+    try:
+        with evaluating(run.model), torch.enable_grad():  # for the modes it puts back; `train_epoch` sets its own
+            yield
+    finally:
+        run.model.load_state_dict(run.best, strict=False)  # not strict: frozen weights are not in it
+        run.model.zero_grad()
+
+
+@contextmanager
+def dropout_from(generator: torch.Generator, model: nn.Module) -> Iterator[None]:
+    """Let every dropout layer draw from `generator`, not from torch's global one, from which other cells draw, too."""
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Dropout)]
+    for layer in layers:
+        layer.forward = functools.partial(dropout, layer, generator)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward  # the class's own shows again
+
+
+def dropout(layer: nn.Dropout, generator: torch.Generator, inputs: Tensor) -> Tensor:
+    """What `layer` does: in training mode each number is dropped with probability p, and the others grow by 1/(1-p)."""
+    if not layer.training or not layer.p:
+        return inputs
+    kept = torch.empty_like(inputs).bernoulli_(1 - layer.p, generator=generator)
+    return inputs * kept / max(1 - layer.p, 1e-9)

@@ -15,12 +15,14 @@ class BadServer:
     break off, and none begins in the middle), "too long" and "too short" (the Content-Length), "404", "503 twice",
     "503", "circle" (redirects to itself), "drip" (a byte at a time), "hang" (a part, then nothing), "hang at once" (a
     smaller one), "slow" (but steady), "grows" (the file's size changes between answers).
+
+    `refuse(number)` gives the status and the headers with which request `number`, from 1 on, is sent away, or None.
     """
 
-    def __init__(self, files: dict[str, bytes], mode: str = "fine", seed: int = 0):
+    def __init__(self, files: dict[str, bytes], mode: str = "fine", seed: int = 0, refuse=lambda number: None):
         self.files, self.mode, self.ranges, self.requests = files, mode, [], 0
         self.random, self.closing = random.Random(seed), threading.Event()
-        server = self
+        self.refuse, server = refuse, self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -50,6 +52,11 @@ class BadServer:
         request.close_connection = True
         body, wish = self.files.get(request.path), request.headers.get("Range")
         self.ranges.append(wish)
+        if refusal := self.refuse(self.requests):
+            request.send_response_only(refusal[0])
+            for header in ({"Content-Length": "0"} | refusal[1]).items():
+                request.send_header(*header)
+            return request.end_headers()
         status = 404 if self.mode == "404" or body is None else 200
         if self.mode == "503" or self.mode == "503 twice" and self.requests <= 2:
             status = 503

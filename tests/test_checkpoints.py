@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import checkpoints, training
+from helpers import checkpoints, hardware, training
 from helpers.images import ImageSplit
 from helpers.inference import evaluate
 from helpers.preprocess import Preprocess
@@ -32,7 +32,7 @@ def split(count: int, seed: int) -> ImageSplit:
 
 
 def network() -> nn.Sequential:
-    """Small, with dropout, which draws from torch's own generator, and with batch norm, which has buffers."""
+    """Small, with dropout, which is random as well, and with batch norm, which has buffers."""
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Dropout(),
                          nn.Linear(8 * 6 * 6, 3))
@@ -82,7 +82,7 @@ PEACE, WRITING, RENAMING = range(3)  # what a run is doing: training; writing a 
 def slow_run(folder: str, doing) -> None:
     """In a process of its own: a whole run whose saves take longer than its training, with `doing.value` kept true."""
     torch.set_num_threads(1)
-    save, dump, replace = checkpoints.save, torch.save, os.replace
+    save, dump, replace = checkpoints.Checkpoint.save, torch.save, os.replace
 
     def slow_save(*arguments):
         doing.value = WRITING
@@ -102,7 +102,8 @@ def slow_run(folder: str, doing) -> None:
         doing.value = RENAMING if str(names[1]).endswith("previous") else PEACE
         time.sleep(0.005)
 
-    checkpoints.save, torch.save, os.replace = slow_save, slow_dump, slow_replace
+    checkpoints.Checkpoint.save, torch.save, os.replace = slow_save, slow_dump, slow_replace
+    run(epochs=1)  # what torch imports at the first step takes longer than all the rest
     doing.value = PEACE
     result = run(checkpoint=Path(folder) / "run.pt", epochs=8)
     dump(outcome(result), Path(f"{folder}.partial"))
@@ -157,7 +158,7 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_bits(tmp_path, monkey
 @pytest.mark.parametrize("short", [None, torch.bfloat16, torch.float16])
 def test_a_run_goes_on_where_it_was_broken_off(tmp_path, monkeypatch, capsys, short):
     """float16 has a scaler, whose scale and count of steps must go on as well."""
-    monkeypatch.setattr(training, "short_format", lambda device: short)
+    monkeypatch.setattr(hardware, "short_format", lambda device: short)
     monkeypatch.setattr(torch.amp.GradScaler, "get_growth_interval", lambda scaler: 4)  # grows every four steps
     expected = outcome(run())
     for after in (2, 1):  # stops after epoch 2, goes on, and stops again after epoch 3
@@ -173,15 +174,10 @@ def test_the_same_cell_may_run_again_with_a_half_trained_network(tmp_path, monke
     assert outcome(run(model, checkpoint=tmp_path / "run.pt")) == undisturbed
 
 
-@pytest.mark.parametrize("patience", [None, 1])
-def test_a_finished_run_returns_its_history_without_training(tmp_path, patience):
-    """Also one that patience ended."""
-    settings = {"checkpoint": tmp_path / "run.pt", "patience": patience, "epochs": 12}
-    first = run(**settings)
-    assert (len(first[1].epochs) < 12) == (patience is not None)
-    model = network()
-    model.register_forward_hook(lambda *_: pytest.fail("it was trained again"))
-    assert outcome(run(model, **settings)) == outcome(first)
+def test_a_finished_run_returns_its_history_without_training(tmp_path, monkeypatch):
+    first = run(checkpoint=tmp_path / "run.pt")
+    monkeypatch.setattr(training, "train_epoch", lambda *_: pytest.fail("it was trained again"))
+    assert outcome(run(checkpoint=tmp_path / "run.pt")) == outcome(first)
 
 
 def test_frozen_weights_are_not_written(tmp_path):
@@ -190,7 +186,7 @@ def test_frozen_weights_are_not_written(tmp_path):
     state = checkpoints.learnt(model)
     assert set(state) == set(model.state_dict()) - {"0.weight", "0.bias"}
     run(model, checkpoint=tmp_path / "run.pt")
-    saved = checkpoints._read(tmp_path / "run.pt")
+    saved = checkpoints.read(tmp_path / "run.pt")
     assert set(saved["weights"]) == set(saved["best"]) == set(state)
 
 
@@ -205,27 +201,15 @@ def flip(content: bytes) -> bytes:
     return content[:len(content) // 2] + bytes([content[len(content) // 2] ^ 1]) + content[len(content) // 2 + 1:]
 
 
-class Harmful:
-    def __reduce__(self):
-        return exec, ("import os; os.environ['HARMED'] = 'yes'",)
-
-
-def harmful(content: bytes) -> bytes:
-    buffer = io.BytesIO()
-    torch.save({"fingerprint": Harmful()}, buffer)
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize("damage", [cut, flip, harmful, lambda content: b"", lambda content: pickle.dumps(Harmful())])
+@pytest.mark.parametrize("damage", [cut, flip, lambda content: b""])
 def test_the_checkpoint_before_a_damaged_one_is_used(tmp_path, monkeypatch, capsys, undisturbed, damage):
     path = tmp_path / "run.pt"
     break_off(monkeypatch, path, 3)
     path.write_bytes(damage(path.read_bytes()))
     assert outcome(run(checkpoint=path)) == undisturbed
     assert capsys.readouterr().out == (
-        "The checkpoint run.pt is damaged or can't be read; the one before it is used, if there is one.\n"
+        "The checkpoint run.pt is damaged; the one before it is used, if there is one.\n"
         "run.pt: resumed after epoch 2 of 5.\n")
-    assert "HARMED" not in os.environ
 
 
 def test_a_damaged_checkpoint_does_not_push_the_good_one_out(tmp_path, monkeypatch, capsys, undisturbed):
@@ -257,21 +241,21 @@ def test_when_both_are_damaged_training_starts_afresh(tmp_path, monkeypatch, cap
         file.write_bytes(cut(file.read_bytes()))
     assert outcome(run(checkpoint=path)) == undisturbed
     assert capsys.readouterr().out.splitlines()[1] == \
-        "The checkpoint run.pt.previous is damaged or can't be read; training starts afresh."
+        "The checkpoint run.pt.previous is damaged; training starts afresh."
 
 
 # --- refused -----------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name, change", {
     "epochs": {"epochs": 6}, "learning rates": {"lr": 0.02}, "seed": {"seed": 4}, "batch size": {"batch_size": 4},
-    "patience": {"patience": 2}, "augmentation": {"augment": False}, "weight decay": {"weight_decay": 0.1},
+    "augmentation": {"augment": False}, "weight decay": {"weight_decay": 0.1},
     "label smoothing": {"label_smoothing": 0.1}, "preprocessing": {"preprocess": Preprocess((0.4,) * 3, (0.2,) * 3)},
 }.items())
 def test_the_checkpoint_of_another_call_is_refused(tmp_path, monkeypatch, name, change):
     path = tmp_path / "run.pt"
     break_off(monkeypatch, path, 1)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match=rf"run\.pt is the checkpoint of another run \(it differs in: {name}\); give"):
+    with pytest.raises(ValueError, match=rf"differs in: {name}\); give this run a file of its own\.$"):
         run(checkpoint=path, **change)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
@@ -293,24 +277,83 @@ def test_other_data_or_another_network_is_refused(tmp_path, monkeypatch):
             fit(model, split(sizes[0], seed), split(sizes[1], seed=1), checkpoint=path, **SETTINGS)
 
 
-def test_weights_under_the_name_of_a_checkpoint_are_not_overwritten(tmp_path):
-    path = tmp_path / "weights.pt"
-    torch.save(network().state_dict(), path)
-    with pytest.raises(ValueError, match="weights.pt is the checkpoint of another run"):
-        run(checkpoint=path)
-    assert list(torch.load(path, weights_only=True)) == list(network().state_dict())
-    with pytest.raises(ValueError, match="is a folder; give it the name of a file in that folder"):
-        run(checkpoint=tmp_path)
+# --- other people's files ----------------------------------------------------------------------------------------
+
+class Harmful:
+    def __reduce__(self):
+        return exec, ("import os; os.environ['HARMED'] = 'yes'",)
+
+
+FOREIGN = {
+    "a network": lambda file: torch.save(network(), file),
+    "its weights": lambda file: torch.save(network().state_dict(), file),
+    "a harmful pickle": lambda file: file.write(pickle.dumps(Harmful())),
+    "a harmful checkpoint": lambda file: torch.save({"fingerprint": Harmful()}, file),
+    "a text": lambda file: file.write(b"my notes"),
+}
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+@pytest.mark.parametrize("name", ["full.pt", "full.pt.previous", "full.pt.partial"])
+def test_a_file_that_is_no_checkpoint_is_never_overwritten_or_renamed(tmp_path, name, what):
+    with open(tmp_path / name, "wb") as file:
+        FOREIGN[what](file)
+    before, model = (tmp_path / name).read_bytes(), network()
+    with pytest.raises(ValueError, match=rf"a file {name} in .* that is no checkpoint of this course. It is left"):
+        run(model, checkpoint=tmp_path / "full.pt")
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {name: before}
+    assert "HARMED" not in os.environ
+    assert outcome((model, History())) == outcome((network(), History()))  # said before the first epoch
+
+
+def test_a_file_that_somebody_puts_there_meanwhile_is_left_alone(tmp_path, capsys, undisturbed):
+    path = tmp_path / "full.pt"
+    assert outcome(run(checkpoint=path, on_epoch=lambda _: torch.save(network(), path))) == undisturbed
+    assert isinstance(torch.load(path, weights_only=False), nn.Sequential)
+    assert capsys.readouterr().out.count("can't be written (there is another file by that name now)") == 1
+
+
+@pytest.mark.parametrize("where", ["zipfile", "open"])
+def test_a_read_error_is_not_damage(tmp_path, monkeypatch, undisturbed, where):
+    """A network drive that is away for a moment: the checkpoint is whole, and must survive the attempt."""
+    path = tmp_path / "run.pt"
+    break_off(monkeypatch, path, 3)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+    def away(file, *arguments, **settings):
+        if str(file).endswith("run.pt"):
+            raise OSError(5, "Input/output error")
+        return plain(file, *arguments, **settings)
+
+    with monkeypatch.context() as patch:
+        plain = checkpoints.zipfile.ZipFile if where == "zipfile" else open
+        if where == "zipfile":
+            patch.setattr(checkpoints.zipfile, "ZipFile", away)
+        else:
+            patch.setattr(checkpoints, "open", away, raising=False)
+        with pytest.raises(RuntimeError, match=r"run.pt can't be read just now \(Input/output error\). It is left as"):
+            run(checkpoint=path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    assert outcome(run(checkpoint=path)) == undisturbed
 
 
 # --- can't be written --------------------------------------------------------------------------------------------
 
-def test_training_goes_on_where_no_checkpoint_can_be_written(tmp_path, capsys, undisturbed):
-    assert outcome(run(checkpoint=tmp_path / "not_mounted" / "run.pt")) == undisturbed
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1  # not one an epoch
-    assert lines[0].endswith("run.pt can't be written (No such file or directory); training goes on without it.")
+def test_a_place_that_cannot_be_written_is_said_before_the_first_epoch(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "train_epoch", lambda *_: pytest.fail("it was trained"))
+    with pytest.raises(ValueError, match=r"run.pt can't be written \(No such file or directory\): choose a place"):
+        run(checkpoint=tmp_path / "not_mounted" / "run.pt")
+    with pytest.raises(ValueError, match="is a folder; give it the name of a file in that folder"):
+        run(checkpoint=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    run(checkpoint="~/run.pt")
+    assert {file.name for file in tmp_path.iterdir()} == {"run.pt", "run.pt.previous"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't limit the size of files")

@@ -90,17 +90,19 @@ def broken(count, seed):
 
 
 @pytest.mark.parametrize("answer, expected", [
-    (lambda count, seed: {20: 0.76, 80: 0.88}[count], "right. Frozen with 20 labels a class: 76.0 %, with 80: 88.0 %; "
-                                                      "from scratch with 20: 85.0 %."),
+    (lambda count, seed: {20: 0.76, 80: 0.88}[count], "right. Frozen with 20 labels per class: 76.0 %, with 80: "
+                                                      "88.0 %; from scratch with 20: 85.0 %."),
     (lambda count, seed: 0.76, "does it use its first argument?"),
     (lambda count, seed: count, "an accuracy lies between 0 and 1"),
     (lambda count, seed: 0.5 + count / 1000, "0.760 was measured. Are method, splits"),
-    (lambda count, seed: None, "It stopped with TypeError"),
+    (lambda count, seed: None, "It returns None and None; an accuracy lies between 0 and 1"),
+    (lambda count, seed: str(count / 100), "It returns '0.2' and '0.8'; an accuracy lies between 0 and 1"),
+    (lambda count, seed: torch.tensor({20: 0.76, 80: 0.88}[count]), "right. Frozen with 20"),
     (lambda count: 0.76, "It stopped with TypeError"),
-    (lambda count, seed: print(end=""), "It stopped with TypeError"),
+    (lambda count, seed: print(end=""), "It returns None"),
     (lambda count, seed: float("nan"), "an accuracy lies between 0 and 1"),
     (broken, "It stopped with KeyError: 'far_train'"),
-    (0.76, "without brackets")], ids=range(10))
+    (0.76, "without brackets")], ids=range(12))
 def test_more_labels(capsys, answer, expected):
     assert expected in verdict(capsys, checks.more_labels, answer, SCORES, 1)
 
@@ -131,15 +133,15 @@ def test_a_random_frozen_backbone_with_a_trained_head_is_right(capsys, learner):
     assert "right. Random and frozen: " in said and "pre-trained and frozen: 77.0 %" in said, said
 
 
-def test_what_is_wrong_with_a_backbone_is_named(capsys, learner):
+def test_what_is_wrong_with_a_backbone_is_named(capsys, learner, slim):
     data, say = learner
     assert "features.0.weight is the pre-trained one" in say(capsys, fresh("default"))
     assert "features.0.weight still requires grad" in say(capsys, networks.unfreeze(fresh()))
     thawed = fresh()
     networks.unfreeze(thawed.classifier)
     assert "classifier.0.weight still requires grad" in say(capsys, thawed)
-    assert "The head has 91 outputs; there are 10 digits" in say(capsys, fresh(num_classes=91))
-    assert "Its first layer is not pocket_vgg's" in say(capsys, networks.build("vgg11", device="meta"))
+    assert "It has 91 outputs for an image; there are 10 classes" in say(capsys, fresh(num_classes=91))
+    assert "Its first layer is not pocket_vgg's" in say(capsys, slim("vgg11", num_classes=10))
     learnt = fresh()
     nn.init.ones_(learnt.features[3].bias)
     assert "features.3.bias is zero in a fresh network" in say(capsys, learnt)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from helpers import datasets
 from helpers import pocket as drawings
-from helpers.images import SPLITS, ImageSplit
+from helpers.images import SPLITS
 from helpers.pocket import CLASSES, FAMILIES
 
 # The bytes of the pocket test split: images, then labels. After a wanted change to how images are composed, take the
@@ -17,51 +17,71 @@ from helpers.pocket import CLASSES, FAMILIES
 POCKET_TEST_SHA256 = "7d9497d4dd3e3b78cd02f4043c45d90289fd074d2ac903d8bf7843e1fbda7f1c"
 
 
-# --- ImageSplit --------------------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("images", [
-    torch.zeros(2, 3, 8, 8), torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.zeros(3, 8, 8, dtype=torch.uint8),
-    np.zeros((2, 3, 8, 8), np.uint8),
-], ids=["float", "one channel", "one image", "numpy"])
-def test_images_of_the_wrong_kind_are_refused(images):
-    with pytest.raises(ValueError, match=r"uint8 tensor of shape \(n, 3, height, width\), not \w+"):
-        ImageSplit(images, torch.zeros(2, dtype=torch.int64), ("a", "b"))
-
-
-@pytest.mark.parametrize("labels", [torch.zeros(3, dtype=torch.int64), torch.zeros(2, dtype=torch.int32)])
-def test_labels_of_the_wrong_kind_are_refused(labels):
-    with pytest.raises(ValueError, match=r"Labels must be int64 of shape \(2,\), not torch.int"):
-        ImageSplit(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), labels, ("a", "b"))
-
-
-def test_pick_keeps_images_labels_and_origin_together():
-    images = torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 3, 8, 8)
-    split = ImageSplit(images, torch.tensor([0, 1, 0, 1]), ("a", "b"), tuple("wxyz"))
-    picked = split.pick(torch.tensor([3, 0]))
-    assert picked.images[:, 0, 0, 0].tolist() == [3, 0]
-    assert (picked.labels.tolist(), picked.origin, picked.classes) == ([1, 0], ("z", "w"), ("a", "b"))
-
-
-def test_few_is_balanced_and_its_seed_decides(pocket):
-    few = pocket["train"].few(5, seed=1)
-    assert torch.bincount(few.labels).tolist() == [5] * 10
-    assert torch.equal(few.images, pocket["train"].few(5, seed=1).images)
-    assert not torch.equal(few.images, pocket["train"].few(5, seed=2).images)
-    assert len({few.images[k].numpy().tobytes() for k in range(50)}) == 50  # no image twice
-
-
-@pytest.mark.parametrize("count", [0, 3])
-def test_few_says_how_many_there_are(count):
-    split = ImageSplit(torch.zeros(5, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 0, 1, 1]), ("cat", "dog"))
-    with pytest.raises(ValueError, match=f"{count} images a class were asked for; choose 1 to 2 .'dog' has no more"):
-        split.few(count)
-
-
 def test_unknown_names_are_answered_with_the_valid_ones():
     with pytest.raises(ValueError, match="'cifar'; choose one of pocket, digits, stl10"):
         datasets.load("cifar", "train")
     with pytest.raises(ValueError, match="'valid'; choose one of train, val, test"):
         datasets.load("pocket", "valid")
+
+
+@pytest.mark.parametrize("name, split, told", [
+    (["pocket"], "val", r"^Unknown data set \['pocket'\]; choose one of pocket, digits, stl10.$"),
+    ("digits", "valid", "^Unknown split 'valid'; choose one of train, val, test.$"),
+    ("pocket", ["val"], r"^Unknown split \['val'\]; choose one of"),
+    ("digits", None, "^Unknown split None; choose one of"),
+    ("stl10", 0, "^Unknown split 0; choose one of")])
+def test_names_of_another_kind(name, split, told):
+    with pytest.raises(ValueError, match=told):
+        datasets.load(name, split)
+
+
+@pytest.mark.parametrize("seed", [-1, 5_000_000, 1.5, "1", True])
+def test_pocket_with_a_seed_that_is_none(seed):
+    with pytest.raises(ValueError, match="^seed must be a whole number from 0 to 4294966, not "):
+        datasets.pocket("val", seed)
+
+
+# --- what one reader changes, the next does not see --------------------------------------------------------------
+
+def spoil(data):
+    data.images.zero_(), data.labels.fill_(3)
+
+
+def same(one, other) -> bool:
+    return torch.equal(one.images, other.images) and torch.equal(one.labels, other.labels)
+
+
+@pytest.mark.parametrize("name", ["pocket", "digits"])
+@pytest.mark.parametrize("few", [False, True])
+def test_a_change_does_not_reach_later_loads(name, few):
+    load = lambda: datasets.load(name, "val").few(3) if few else datasets.load(name, "val")
+    first, second = load(), load()
+    assert same(first, second)
+    spoil(first)
+    assert not same(first, second) and same(second, load())
+
+
+def test_a_change_does_not_reach_later_loads_of_stl10(stl10):
+    root, _ = stl10
+    for split in SPLITS:
+        first, second = (datasets.load("stl10", split, root) for _ in range(2))
+        spoil(first)
+        assert not same(first, second) and same(second, datasets.load("stl10", split, root))
+
+
+def test_pocket_is_composed_only_once(monkeypatch):
+    first = datasets.load("pocket", "val")
+    monkeypatch.setattr(drawings, "compose", None)
+    assert same(first, datasets.load("pocket", "val")) and same(first, datasets.pocket("val", seed=0))
+
+
+def test_a_change_does_not_reach_the_drawings():
+    table, examples, pixels = drawings.sprite_table(), drawings.source_examples(3), drawings.sprite_pixels()
+    kept = [json.dumps(table), examples.clone()]
+    table["emoji"].clear(), table["families"]["noto"].clear(), examples.zero_()
+    assert json.dumps(drawings.sprite_table()) == kept[0] and torch.equal(drawings.source_examples(3), kept[1])
+    with pytest.raises(ValueError, match="read-only"):
+        pixels[:] = 0
 
 
 # --- pocket ------------------------------------------------------------------------------------------------------
@@ -81,7 +101,8 @@ def test_pocket_is_the_same_on_every_machine(pocket):
 
 
 def test_pocket_seeds():
-    again, other = drawings.pocket.__wrapped__("val"), drawings.pocket.__wrapped__("val", seed=1)
+    again, other = drawings.pocket("val"), drawings.pocket("val", seed=1)
+    drawings._compose_split.cache_clear()
     assert torch.equal(again.images, datasets.pocket("val").images)
     assert not torch.equal(other.images, again.images) and not torch.equal(other.labels, again.labels)
 
@@ -112,7 +133,7 @@ def test_the_drawing_named_is_the_drawing_shown(monkeypatch):
     monkeypatch.setattr(drawings, "PER_CLASS", dict.fromkeys(SPLITS, 20))
     monkeypatch.setattr(drawings, "compose", lambda sprites, rng: composed.append(sprites) or np.zeros(
         (len(sprites), 3, 96, 96), np.uint8))
-    data = drawings.pocket.__wrapped__("test")
+    data = drawings._compose_split.__wrapped__("test", 0)
     names = [emoji["name"] for emoji in drawings.sprite_table()["emoji"]]
     for origin, sprite in zip(data.origin, composed[0], strict=True):
         name, family, _ = origin.split(", ")
@@ -128,12 +149,9 @@ def assets(tmp_path, monkeypatch):
         shutil.copy(path, tmp_path)
     shutil.copy(drawings.ASSETS / "sprites.json", tmp_path)
     monkeypatch.setattr(drawings, "ASSETS", tmp_path)
-    caches = (drawings.sprite_table, drawings.sprite_pixels)
-    for cache in caches:
-        cache.cache_clear()
+    drawings.sprite_pixels.cache_clear()
     yield tmp_path
-    for cache in caches:
-        cache.cache_clear()
+    drawings.sprite_pixels.cache_clear()
 
 
 def cut(path):
@@ -161,7 +179,7 @@ def remove(path):
 def test_a_damaged_asset_gets_one_sentence(assets, name, damage):
     damage(assets / name)
     with pytest.raises(RuntimeError, match=f"^The asset {name} is missing or damaged; get a fresh copy of the course"):
-        drawings.pocket.__wrapped__("val")
+        drawings._compose_split.__wrapped__("val", 0)
 
 
 # --- digits, STL-10, folders -------------------------------------------------------------------------------------
@@ -243,17 +261,60 @@ def test_folder_turns_crops_and_colours(photographs):
     assert torch.equal(data.images[1], torch.full((3, 20, 20), 77, dtype=torch.uint8))
 
 
-@pytest.mark.parametrize("damage", [cut, scramble, lambda path: path.write_text("not an image")])
-def test_folder_names_the_damaged_file(photographs, damage):
+@pytest.mark.parametrize("damage, told", [
+    (cut, "This picture is damaged or incomplete. Copy it again"),
+    (scramble, "This is not a picture"), (lambda path: path.write_text("not an image"), "This is not a picture"),
+    (lambda path: (path.unlink(), path.symlink_to("nowhere")), "No such file or directory")])
+def test_folder_names_the_file_that_cannot_be_read(photographs, damage, told):
     damage(photographs / "right" / "grey.png")
-    with pytest.raises(ValueError, match="^grey.png is not an image that can be read; remove it.$"):
+    with pytest.raises(ValueError, match=f"^right/grey.png can't be used. {told}.*[.]$"):
         datasets.folder(photographs)
 
 
-@pytest.mark.parametrize("place", ["nowhere", "left"])
+@pytest.mark.parametrize("place", ["nowhere", "left", "left/turned.png"])
 def test_folder_without_classes(photographs, place):
-    with pytest.raises(ValueError, match="No images in .*: put them into one folder a class below it"):
+    with pytest.raises(ValueError, match=f"^No images in .*{place}: put them into one folder per class below it.$"):
         datasets.folder(photographs / place)
+
+
+def test_folder_with_an_empty_class(photographs):
+    (photographs / "middle").mkdir()
+    with pytest.raises(ValueError, match="^No images in .*middle: put some there, or move that folder elsewhere.$"):
+        datasets.folder(photographs)
+
+
+@pytest.mark.parametrize("size", [0, -20, 20.0, True, 4097])
+def test_folder_with_a_size_that_is_none(photographs, size):
+    with pytest.raises(ValueError, match="^size must be a whole number from 1 to 4096, not "):
+        datasets.folder(photographs, size)
+
+
+def test_folders_in_the_home_folder(photographs, stl10, monkeypatch):
+    monkeypatch.setenv("HOME", str(photographs.parent)), monkeypatch.setenv("USERPROFILE", str(photographs.parent))
+    root = f"~/{photographs.name}"
+    monkeypatch.chdir(photographs / "left")
+    assert len(datasets.load("stl10", "test", root)) == len(datasets.stl10("test", root=root)) == 20
+    shutil.rmtree(photographs / "stl10_binary")
+    assert len(datasets.folder(root)) == 2
+
+
+@pytest.mark.parametrize("root", [5, b"bytes", ["left"], True])
+def test_a_root_that_is_no_path(root):
+    for call in (datasets.folder, lambda root: datasets.load("stl10", "test", root)):
+        with pytest.raises(ValueError, match="^root must be the path of a folder, not "):
+            call(root)
+
+
+@pytest.mark.parametrize("fold", [10, -1, True, 1.0, "1"])
+def test_a_fold_that_there_is_not(fold):
+    with pytest.raises(ValueError, match="^fold must be a whole number from 0 to 9, not "):
+        datasets.stl10("train", fold)
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.0, 10_000])
+def test_source_examples_of_a_number_that_there_is_not(count):
+    with pytest.raises(ValueError, match="^count must be a whole number from 1 to 46, not "):
+        drawings.source_examples(count)
 
 
 def test_source_examples_show_every_family_and_none_of_the_target_classes(monkeypatch):

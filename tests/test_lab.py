@@ -95,6 +95,34 @@ def test_unknown_names_are_answered_with_the_valid_ones(bare, monkeypatch):
         setup()
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "3", None, True])
+def test_a_seed_that_is_none(bare, seed, capsys):
+    before = random.getstate()
+    with pytest.raises(ValueError, match="^seed must be a whole number from 0 to 4294967295, not "):
+        setup(seed=seed)
+    assert capsys.readouterr().out == "" and random.getstate() == before
+
+
+@pytest.mark.parametrize("name", [["vgg16"], 16, True])
+def test_names_of_another_kind(bare, name):
+    with pytest.raises(ValueError, match="^Unknown backbone .*; choose one of pocket_vgg, "):
+        setup(backbone=name)
+    with pytest.raises(ValueError, match="^Unknown data set .*; choose one of pocket, digits, stl10.$"):
+        setup(data=name)
+
+
+def test_no_message_shows_a_placeholder(bare, monkeypatch):
+    """Every source that is tried stands in the sentence as it was asked, with the mirror and without."""
+    monkeypatch.setenv("TL_TRACK", "full")
+    for mirror in ("", "~/mirror", "http://mirror.invalid"):
+        monkeypatch.setenv("TL_MIRROR", mirror)
+        for wish in ({"backbone": "pocket_vgg"}, {"data": "pocket"}):
+            with pytest.raises(RuntimeError) as error:
+                setup(**wish)
+            sentence = str(error.value)
+            assert "could not be fetched: " in sentence and not set("{}~%") & set(sentence.replace("~acoates", ""))
+
+
 def test_network_and_data_are_chosen_one_by_one(bare):
     lab = setup(backbone="vgg16", data="digits")
     assert (lab.track, lab.backbone, lab.data) == ("pocket", "vgg16", "digits")

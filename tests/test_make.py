@@ -1,4 +1,5 @@
 """The scripts that made the shipped files, on samples small enough for a test."""
+import copy
 import json
 import shutil
 import sys
@@ -74,10 +75,10 @@ def test_what_was_built_is_what_datasets_reads(packages, tmp_path, monkeypatch):
     sprites.build(*sprites.packages(packages), out)
     monkeypatch.setattr(pocket, "ASSETS", out)
     try:
-        pocket.sprite_table.cache_clear(), pocket.sprite_pixels.cache_clear()
+        pocket.sprite_pixels.cache_clear()
         pixels = pocket.sprite_pixels()
     finally:
-        pocket.sprite_table.cache_clear(), pocket.sprite_pixels.cache_clear()
+        pocket.sprite_pixels.cache_clear()
     assert pixels.shape == (3, 4, 64, 64, 4)
     assert tuple(pixels[1, 3, 0, 0]) == colour("twemoji", "guitar")
 
@@ -120,6 +121,16 @@ def test_folded_batch_norm_computes_the_same():
         assert expected.std() > 0.1 and torch.allclose(folded(inputs), expected, rtol=1e-5, atol=1e-5)
     plain = networks.pocket_vgg(5).features
     assert [type(layer) for layer in folded] == [type(layer) for layer in plain]
+
+
+def test_folding_batch_norm_leaves_the_network_as_it_is():
+    model = networks.pocket_vgg(5, batch_norm=True)
+    model.features.requires_grad_(False)
+    before = copy.deepcopy(model.features.state_dict())
+    folded = backbone.fold_batch_norm(model.features)
+    assert all(layer.training for layer in [*model.modules(), *folded])
+    assert not any(p.requires_grad for p in folded.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in model.features.state_dict().items())
 
 
 def test_a_small_training_run_writes_weights_that_load(tmp_path, monkeypatch):

@@ -1,8 +1,13 @@
 import copy
+import functools
+import io
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torchvision import models
 from torchvision.models.vgg import VGG
 
 from helpers import networks
@@ -43,14 +48,99 @@ def test_vgg16_has_the_published_number_of_parameters():
     assert networks.count_parameters(networks.build("vgg16", device="meta")) == 138_357_544
 
 
-def test_the_seed_decides_and_the_global_generator_is_left_alone():
-    torch.manual_seed(5)
-    expected = torch.rand(1)
-    torch.manual_seed(5)
+def test_the_seed_decides():
     one, same, other = (networks.build("pocket_vgg", None, 10, seed=seed).state_dict() for seed in (0, 0, 1))
-    assert torch.equal(torch.rand(1), expected)
     assert all(torch.equal(one[key], same[key]) for key in one)
     assert not any(torch.equal(one[key], other[key]) for key in one if key.endswith("weight"))
+
+
+def test_the_global_generators_are_neither_used_nor_set(slim, monkeypatch):
+    model = slim("pocket_vgg")
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("the GPU's generator was seeded"))
+    torch.random.default_generator.manual_seed(5)
+    before = torch.get_rng_state()
+    for name, weights, classes in (("pocket_vgg", None, None), ("pocket_vgg", "default", 3)):
+        networks.build(name, weights, classes)
+    networks.build("vgg11_bn", None, 10, device="meta")
+    networks.pocket_vgg(4, batch_norm=True)
+    networks.replace_head(model, 5)
+    networks.fold_first_linear(model)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_network_built_in_a_thread_is_the_one_built_alone():
+    alone = {seed: networks.build("pocket_vgg", None, 10, seed=seed).state_dict() for seed in range(4)}
+    with ThreadPoolExecutor(4) as pool:
+        together = [(seed, pool.submit(networks.build, "pocket_vgg", None, 10, seed=seed))
+                    for seed in [0, 1, 2, 3] * 10]
+        for seed, built in together:
+            state = built.result().state_dict()
+            assert all(torch.equal(state[key], alone[seed][key]) for key in state)
+
+
+def test_random_weights_follow_torchvisions_recipe():
+    """Its own drawing, with another generator: as many weights that are zero or one, and the same spread."""
+    ours, torchvisions = networks.build("vgg11_bn", None, 3), models.vgg11_bn(num_classes=3)
+    for (name, one), (same, other) in zip(ours.state_dict().items(), torchvisions.state_dict().items(), strict=True):
+        assert name == same and one.shape == other.shape and one.dtype == other.dtype
+        if one.numel() > 1:
+            assert one.float().std().item() == pytest.approx(other.float().std().item(), rel=0.1), name
+            assert one.float().mean().item() == pytest.approx(other.float().mean().item(), abs=0.005), name
+    assert all(p.requires_grad and p.device.type == "cpu" for p in ours.parameters()) and ours.training
+
+
+@pytest.fixture
+def small_files(monkeypatch, tmp_path):
+    """Lets `build` find weights for torchvision's networks in a file that a test writes, in a classifier 16 wide."""
+
+    def plan(original):
+        model = original()
+        model.classifier[0], model.classifier[3] = nn.Linear(25088, 16), nn.Linear(16, 16)
+        model.classifier[6] = nn.Linear(16, 1000)
+        return model
+
+    def write(state):
+        torch.save(state, tmp_path / "weights.pth")
+
+    for name in ("vgg11_bn", "vgg16"):
+        monkeypatch.setattr(networks.models, name, functools.partial(plan, getattr(models, name)))
+    monkeypatch.setattr(networks, "weights_file", lambda *_: tmp_path / "weights.pth")
+    return write
+
+
+def test_weights_from_a_file_are_the_networks_own(slim, small_files):
+    state = networks.replace_head(slim("vgg11_bn"), 1000).state_dict()
+    small_files({key: value for key, value in state.items() if "num_batches" not in key})  # as in torchvision's files
+    one, other = networks.build("vgg11_bn"), networks.build("vgg11_bn", num_classes=7)
+    assert all(torch.equal(value, state[key]) for key, value in one.state_dict().items() if "num_batches" not in key)
+    assert all(p.requires_grad and p.dtype == torch.float32 for p in one.parameters()) and one.training
+    assert all(value.device.type == "cpu" for value in one.state_dict().values())
+    before = copy.deepcopy(other.state_dict())
+    step(one, 1000)
+    assert not changed(other, before) and not changed(networks.build("vgg11_bn", num_classes=7), before)
+
+
+def test_the_shipped_weights_are_read_anew_for_every_network():
+    one, other = networks.build("pocket_vgg"), networks.build("pocket_vgg")
+    before = copy.deepcopy(other.state_dict())
+    step(one, 91)
+    assert not changed(other, before) and changed(one, before)
+
+
+def test_convolutions_without_a_classifier(slim, small_files):
+    no_head = "^IMAGENET1K_FEATURES holds the convolutions of vgg16 alone"
+    for device in ("cpu", "meta"):
+        with pytest.raises(ValueError, match=f"{no_head}: say with num_classes how many outputs its new classifier"):
+            networks.build("vgg16", "IMAGENET1K_FEATURES", device=device)
+    with pytest.raises(ValueError, match=f"{no_head}, so there are no class names; IMAGENET1K_V1 has them."):
+        networks.source_classes("vgg16", "IMAGENET1K_FEATURES")
+    state = networks.replace_head(slim("vgg16"), 1000).state_dict()
+    small_files({key: value if key.startswith("features") else torch.full_like(value, torch.nan)
+                 for key, value in state.items()})
+    model, same = (networks.build("vgg16", "IMAGENET1K_FEATURES", num_classes=10) for _ in range(2))
+    assert torch.equal(model.features[0].weight, state["features.0.weight"])
+    assert model.eval()(torch.zeros(1, 3, 32, 32)).isfinite().all() and networks.head(model).out_features == 10
+    assert not changed(model, same.state_dict())
 
 
 def test_unknown_names_are_answered_with_the_valid_ones():
@@ -58,8 +148,13 @@ def test_unknown_names_are_answered_with_the_valid_ones():
         networks.build("resnet18")
     with pytest.raises(ValueError, match="Unknown weights 'V9' for vgg16; choose one of IMAGENET1K_V1, IMAGENET1K_FEA"):
         networks.read_weights("vgg16", "V9")
-    with pytest.raises(ValueError, match="Unknown weights 'V9' for pocket_vgg; only 'default' ships"):
-        networks.build("pocket_vgg", "V9")
+    for asked in (networks.read_weights, networks.build, networks.normalisation, networks.source_classes,
+                  functools.partial(networks.build, device="meta")):
+        with pytest.raises(ValueError, match="Unknown weights 'V9' for pocket_vgg; only 'default' ships"):
+            asked("pocket_vgg", "V9")
+    for asked in (networks.read_weights, networks.normalisation, networks.source_classes):
+        with pytest.raises(ValueError, match="Unknown backbone 'resnet18'; choose one of"):
+            asked("resnet18")
 
 
 # --- the shipped weights -----------------------------------------------------------------------------------------
@@ -95,6 +190,23 @@ def test_a_damaged_card_gets_one_sentence(tmp_path, monkeypatch):
         networks.normalisation("pocket_vgg")
 
 
+# --- evaluation mode ---------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("end", [None, KeyboardInterrupt])
+def test_every_layer_gets_its_mode_back_whatever_ends_the_block(slim, end):
+    model = networks.freeze(slim("vgg11_bn")).train()
+    model.features[1].eval()
+    before = [layer.training for layer in model.modules()]
+    try:
+        with networks.evaluating(model):
+            assert not any(layer.training for layer in model.modules())
+            if end:
+                raise end
+    except KeyboardInterrupt:
+        pass
+    assert [layer.training for layer in model.modules()] == before
+
+
 # --- the head ----------------------------------------------------------------------------------------------------
 
 def test_a_new_head_replaces_the_old_one_and_nothing_else(model):
@@ -109,9 +221,25 @@ def test_a_new_head_replaces_the_old_one_and_nothing_else(model):
     assert torch.equal(again.classifier[6].weight, model.classifier[6].weight)
 
 
-def test_a_head_needs_two_classes(slim):
-    with pytest.raises(ValueError, match="at least 2 classes, not 1"):
-        networks.replace_head(slim("pocket_vgg"), 1)
+def test_a_head_needs_a_whole_number_of_classes(slim):
+    model = slim("pocket_vgg")
+    for count in (1, 0, -3, 2.5, 10.0, "10", None, True, [3]):
+        with pytest.raises(ValueError, match=r"^A classifier needs a whole number of classes, at least 2, not "):
+            networks.replace_head(model, count)
+
+
+def test_the_number_of_classes_may_come_from_numpy(slim):
+    model = networks.replace_head(slim("pocket_vgg"), np.int64(4))
+    assert type(networks.head(model).out_features) is int and networks.head(model).weight.shape == (4, 16)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_new_head_is_of_the_old_ones_kind_and_learns(slim, device):
+    model = networks.freeze(slim("pocket_vgg")).double().eval().to(device)
+    model.classifier[6] = nn.Linear(16, 3, bias=False, dtype=torch.float64, device=device).eval()
+    new = networks.head(networks.replace_head(model, 5))
+    assert {(p.dtype, p.device.type, p.requires_grad) for p in new.parameters()} == {(torch.float64, device, True)}
+    assert new.bias.shape == (5,) and not new.training
 
 
 # --- freezing ----------------------------------------------------------------------------------------------------
@@ -167,6 +295,80 @@ def test_parameter_groups(slim):
     assert [group["lr"] for group in networks.parameter_groups(model, 0.1, 0.2)] == [0.2]
 
 
+def test_frozen_statistics_stand_in_a_copy_and_in_a_saved_network(slim):
+    frozen = networks.freeze(slim("vgg11_bn"))
+    file = io.BytesIO()
+    torch.save(frozen, file)
+    file.seek(0)
+    for twin in (copy.deepcopy(frozen), torch.load(file, weights_only=False)):
+        before = copy.deepcopy(twin.state_dict())
+        networks.unfreeze(networks.head(twin))
+        step(networks.freeze(twin.features) and twin.train())
+        assert changed(twin, before) == {"classifier.6.weight", "classifier.6.bias"}
+        assert len(twin.features[1]._forward_pre_hooks) == 1
+        step(networks.unfreeze(twin).train())
+        assert "features.1.running_mean" in changed(twin, before)
+    assert not any(p.requires_grad for p in frozen.parameters())
+
+
+@pytest.mark.parametrize("part", ["backbone_lr", "head_lr"])
+def test_learning_rates_are_above_zero(slim, part):
+    model = slim("pocket_vgg")
+    for lr in (0, -1e-3, float("nan"), float("inf"), "0.1", None):
+        with pytest.raises(ValueError, match=f"^{part} is {lr!r}, but a learning rate is a number above 0; to leave"):
+            networks.parameter_groups(model, **({"backbone_lr": 0.1, "head_lr": 0.1} | {part: lr}))
+
+
+def test_groups_of_a_frozen_network(slim):
+    with pytest.raises(ValueError, match="^Every parameter is frozen, so there is nothing to train; unfreeze the head"):
+        networks.parameter_groups(networks.freeze(slim("pocket_vgg")), 0.1, 0.1)
+
+
+# --- cut in two --------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name, folded", [("pocket_vgg", False), ("pocket_vgg", True), ("vgg11_bn", False)])
+def test_above_and_below_make_the_whole_network_wherever_it_is_cut(slim, name, folded):
+    model = slim(name).eval()
+    if folded:
+        networks.fold_first_linear(model, 64)
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    names = [name for name, part in model.named_modules() if name and not list(part.children())]
+    with torch.no_grad():
+        whole = model(images)
+        for name in names[:-1]:
+            below, above = networks.in_two(model, name)
+            maps = below(images)
+            kept = maps.clone()
+            assert torch.equal(above(maps), whole), name
+            assert torch.equal(maps, kept), f"above writes into the maps behind {name}"
+            assert networks.count_parameters(below) + networks.count_parameters(above) \
+                == networks.count_parameters(model)
+            assert below[-1] is model.get_submodule(name)
+
+
+def test_what_is_trained_above_the_cut_is_trained_in_the_network(slim):
+    model = slim("vgg11_bn")
+    below, above = networks.in_two(networks.freeze(model), "features.15")
+    networks.unfreeze(above)
+    before = copy.deepcopy(model.state_dict())
+    with torch.no_grad():
+        maps = below.eval()(torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    optimiser = torch.optim.AdamW(above.parameters(), lr=0.01)
+    nn.functional.cross_entropy(above.train()(maps), torch.tensor([0, 1, 2, 0])).backward()
+    optimiser.step()
+    moved = {name for name in changed(model, before) if name.endswith("weight")}
+    assert moved == {name for name, part in model.named_parameters() if name.endswith("weight") and part.requires_grad}
+
+
+@pytest.mark.parametrize("name, sentence", [
+    ("features.99", "No layer is called 'features.99'; names run from 'features.0' to 'classifier.6'."),
+    ("features", "No layer is called 'features'; names run from"), ("", "No layer is called ''; names run from"),
+    ("classifier.6", "Nothing is left above 'classifier.6', the last layer; cut behind an earlier one.")])
+def test_where_no_cut_is_possible(slim, name, sentence):
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        networks.in_two(slim("pocket_vgg"), name)
+
+
 # --- folding -----------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name, size", [("pocket_vgg", 96), ("pocket_vgg", 130), ("vgg16", 96), ("vgg16_bn", 64)])
@@ -187,3 +389,50 @@ def test_folding_keeps_the_logits(slim, name, size):
 def test_folding_says_where_it_helps(slim, size):
     with pytest.raises(ValueError, match=f"images of 32 to 223 pixels a side, not {size}"):
         networks.fold_first_linear(slim("pocket_vgg"), size)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_folded_layer_is_of_the_old_ones_kind(slim, device, dtype, frozen, bias):
+    model = slim("pocket_vgg")
+    model.classifier[0] = nn.Linear(96 * 49, 16, bias=bias).eval()
+    model.to(device, dtype)
+    model.classifier[0].weight.requires_grad_(not frozen)
+    kinds = [(p.dtype, p.device.type, p.requires_grad) for p in model.classifier[0].parameters()]
+    first = networks.fold_first_linear(model).classifier[0]
+    assert [(p.dtype, p.device.type, p.requires_grad) for p in first.parameters()] == kinds
+    assert first.weight.shape == (16, 96 * 9) and first.in_features == 96 * 9 and not first.training
+    assert all(isinstance(p, nn.Parameter) and p.is_leaf for p in model.parameters())
+
+
+def test_folding_in_double_precision_is_exact(slim):
+    model = slim("pocket_vgg").double().eval()
+    inputs = torch.randn(3, 3, 96, 96, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert (model(inputs) - networks.fold_first_linear(model)(inputs)).abs().max() < 1e-12
+
+
+def test_a_frozen_network_stays_frozen_when_it_is_folded(slim):
+    model = networks.fold_first_linear(networks.freeze(slim("pocket_vgg")))
+    assert networks.count_parameters(model, trainable=True) == 0
+
+
+def test_folding_twice(slim):
+    model = networks.fold_first_linear(slim("pocket_vgg"), 96)
+    before = copy.deepcopy(model.state_dict())
+    for size in (96, 100):  # both leave 3 x 3, for which it is folded
+        assert networks.fold_first_linear(model, size) is model and not changed(model, before)
+    for size in (64, 224, 16):
+        with pytest.raises(ValueError, match=f"is folded for images of 96 to 127 pixels a side; .* for {size} pixels"):
+            networks.fold_first_linear(model, size)
+
+
+def test_another_pooling_is_folded_too(slim):
+    model = slim("pocket_vgg").eval()
+    model.avgpool, model.classifier[0] = nn.AdaptiveAvgPool2d(5), nn.Linear(96 * 25, 16)
+    inputs = torch.randn(3, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before = model(inputs)
+        assert torch.allclose(networks.fold_first_linear(model)(inputs), before, atol=1e-5)

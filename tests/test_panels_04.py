@@ -10,11 +10,10 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from helpers import anatomy, figures, gradcam, inference, networks, training
+from helpers import anatomy, figures, inference, networks, training
 from helpers.images import ImageSplit
 from helpers.inference import Evaluation
 from helpers.lesson_04 import panels, plots
-from helpers.preprocess import Preprocess
 
 matplotlib.use("Agg")
 NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "04_frozen_vs_full.ipynb"
@@ -279,50 +278,3 @@ def test_mistakes_browser():
     assert "There is no such mistake: dog taken for any other." in shown.value and "<img" not in shown.value
     true.value, answer.value = 0, 1
     assert "2 mistakes (cat taken for dog)" in shown.value
-
-
-# --- Grad-CAM ----------------------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("folded", [False, True])
-@pytest.mark.parametrize("frozen", [False, True])
-def test_grad_cam_is_what_its_definition_says(slim, folded, frozen):
-    model = slim("vgg11_bn").train()
-    model.features[1].eval()
-    if folded:
-        networks.fold_first_linear(model)
-    model.requires_grad_(not frozen)
-    modes = [layer.training for layer in model.modules()]
-    inputs, classes = torch.randn(3, 3, 96, 96, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 2, 1])
-    maps = gradcam.grad_cam(model, inputs, classes)
-    assert maps.shape == (3, 96, 96) and not maps.requires_grad
-    assert modes == [layer.training for layer in model.modules()]
-    assert not any(p.grad is not None for p in model.parameters())
-
-    model.eval()
-    found = model.features[:-1](inputs).detach().requires_grad_()  # everything but the last pooling
-    logits = model.classifier(model.avgpool(model.features[-1](found)).flatten(1))
-    gradient, = torch.autograd.grad(logits[torch.arange(3), classes].sum(), found)
-    coarse = (gradient.mean((2, 3), keepdim=True) * found).sum(1, keepdim=True).relu().detach()
-    fine = nn.functional.interpolate(coarse, size=(96, 96), mode="bilinear").squeeze(1)
-    assert torch.allclose(maps, fine / fine.amax((1, 2), keepdim=True).clamp(min=1e-30), atol=1e-4)
-
-
-def test_grad_cam_without_evidence_is_black(slim):
-    model = slim("pocket_vgg")
-    nn.init.zeros_(model.classifier[6].weight)
-    assert gradcam.grad_cam(model, torch.randn(2, 3, 96, 96), torch.tensor([0, 1])).eq(0).all()
-
-
-def test_captum_is_not_imported_before_it_is_needed():
-    import subprocess
-    import sys
-    code = "import sys, helpers.gradcam, helpers.lesson_04.panels; print('captum' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                          cwd=NOTEBOOK.parent.parent).stdout.strip() == "False"
-
-
-def test_a_map_for_pocket_images_is_found_on_the_real_network(pocket):
-    model = networks.fold_first_linear(networks.build("pocket_vgg", num_classes=10))
-    few = pocket["val"].few(1)
-    maps = gradcam.grad_cam(model, Preprocess(*networks.normalisation("pocket_vgg"))(few.images), few.labels)
-    assert maps.shape == (10, 96, 96) and ((maps.amax((1, 2)) - 1).abs() < 1e-5).sum() >= 8

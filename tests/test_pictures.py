@@ -206,6 +206,18 @@ def test_refused_with_one_sentence(data, sentence):
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 260
 
 
+@pytest.mark.parametrize("data", ["rose.jpg", None, halves((8, 8)), [255, 216]], ids=["path", "none", "image", "list"])
+def test_what_is_no_file_at_all(data):
+    with pytest.raises(ValueError, match=r"^A picture is read from the bytes of its file, Path\(...\).read_b"):
+        pictures.read(data)
+
+
+@pytest.mark.parametrize("size", [0, -96, 96.0, "96", None, 4097])
+def test_a_size_that_is_none(size):
+    with pytest.raises(ValueError, match="^size must be a whole number from 1 to 4096, not "):
+        pictures.read(file(halves()), size)
+
+
 def test_a_jpeg_that_claims_billions_of_pixels_is_not_decoded():
     data = bytearray(file(Image.new("L", (8, 8)), "JPEG"))
     frame = data.index(b"\xff\xc0")

@@ -73,7 +73,7 @@ def test_channel_statistics_equal_numpy(images):
     (torch.zeros(2, 3, 8, 8), "float32"),
     (torch.zeros(2, 8, 8, 3, dtype=torch.uint8), r"\(2, 8, 8, 3\)"),
     (torch.zeros(3, 8, 8, dtype=torch.uint8), r"\(3, 8, 8\)"),
-    ("car.png", "str"),
+    ("car.png", "the path .car.png."),
 ])
 def test_wrong_images_get_a_sentence(wrong, named):
     for function in (Preprocess(MEAN, STD), Preprocess(MEAN, STD).augment, channel_statistics):

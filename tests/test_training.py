@@ -1,16 +1,19 @@
 import copy
 import functools
 import math
+import re
 
 import pytest
 import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from helpers import anatomy, features, networks, training
+from helpers import anatomy, checkpoints, features, hardware, networks, training
+from helpers.hardware import Arithmetic
+from helpers.images import ImageSplit
 from helpers.inference import evaluate
 from helpers.preprocess import Preprocess
-from helpers.training import fit, training_mode
+from helpers.training import fit, rise_and_fall, training_mode, training_step
 
 PLAIN = Preprocess((0.5, 0.5, 0.5), (0.25, 0.25, 0.25), padding=2)
 
@@ -50,7 +53,7 @@ def test_a_separable_problem_is_learnt(points):
 
 def test_images_are_learnt_by_a_network_with_augmentation(slim, tiny):
     model = slim("pocket_vgg")
-    history = fit(model, tiny(40), tiny(20, seed=1), lr=1e-3, epochs=10, preprocess=PLAIN, batch_size=20)
+    history = fit(model, tiny(40), tiny(20, seed=1), lr=1e-3, epochs=16, preprocess=PLAIN, batch_size=20)
     assert history.best_accuracy > 0.9
     assert evaluate(model, tiny(20, seed=2), PLAIN).accuracy > 0.9
 
@@ -64,12 +67,6 @@ def test_the_best_epoch_is_restored_and_not_the_last(points):
     accuracies = history.column("val_accuracy")
     assert history.best_epoch < 5 and accuracies[-1] < 0.5 < history.best_accuracy == max(accuracies)
     assert evaluate(model, val).accuracy == history.best_accuracy
-
-
-def test_patience_ends_training(points):
-    train, val = points
-    history = fit(linear(), train, val, lr=0.05, epochs=30, patience=3)
-    assert len(history.epochs) == history.best_epoch + 1 + 3 < 30
 
 
 def test_on_epoch_sees_every_epoch_and_may_end_training(points):
@@ -86,16 +83,10 @@ def test_training_that_was_ended_keeps_the_best_epoch(points):
     opposite = TensorDataset(train.tensors[0], 1 - train.tensors[1])
     model = linear()
     fit(model, train, val, lr=0.05, epochs=5)  # it starts out right, and the wrong labels make it worse every epoch
-    history = fit(model, opposite, val, lr=0.02, epochs=9, on_epoch=lambda history: history.waited == 4)
+    history = fit(model, opposite, val, lr=0.02, epochs=9,
+                  on_epoch=lambda history: len(history.epochs) == history.best_epoch + 5)
     assert len(history.epochs) == history.best_epoch + 5 < 9
     assert evaluate(model, val).accuracy == history.best_accuracy > history.column("val_accuracy")[-1]
-
-
-def test_on_epoch_and_patience_end_training_whichever_comes_first(points):
-    settings = {"lr": 0.05, "epochs": 30, "patience": 3}
-    patient = len(fit(linear(), *points, **settings).epochs)
-    assert len(fit(linear(), *points, **settings, on_epoch=lambda history: False).epochs) == patient
-    assert len(fit(linear(), *points, **settings, on_epoch=lambda history: len(history.epochs) == 2).epochs) == 2
 
 
 def test_training_that_was_ended_goes_on_from_its_checkpoint(points, tmp_path, capsys):
@@ -143,7 +134,8 @@ def test_training_mode_starts_at_the_first_trainable_layer(slim):
 def test_each_group_moves_at_its_own_rate(slim, tiny):
     model = slim("pocket_vgg")
     before = copy.deepcopy(model)
-    groups = networks.parameter_groups(model, backbone_lr=0.0, head_lr=0.01)
+    groups = networks.parameter_groups(model, backbone_lr=0.01, head_lr=0.01)
+    groups[0]["lr"] = 0.0
     fit(model, tiny(8), tiny(4, seed=1), groups=groups, epochs=2, preprocess=PLAIN, batch_size=12)
     assert same(model.features, before.features) and same(model.classifier[:6], before.classifier[:6])
     assert not same(model.classifier[6], before.classifier[6])
@@ -165,16 +157,233 @@ def test_nothing_to_train_gets_one_sentence(points, slim):
         fit(frozen, *points, groups=networks.parameter_groups(frozen, 0.1, 0.1))
 
 
-def test_no_data_gets_one_sentence(points):
-    nothing = TensorDataset(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
-    with pytest.raises(ValueError, match="at least one image and one epoch, not 0 and 2"):
-        fit(linear(), nothing, points[1], epochs=2)
+# --- the learning rate over time ---------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 9, 10, 11, 15, 20, 130])
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_nearly_zero(steps):
+    shares = [rise_and_fall(step, steps) for step in range(steps)]
+    peak = shares.index(1.0)
+    assert all(0 < share <= 1 for share in shares) and peak == max(1, steps // 10) - 1
+    assert shares[:peak + 1] == sorted(shares[:peak + 1]) and shares[peak:] == sorted(shares[peak:], reverse=True)
+    assert shares[-1] < 2 / steps or steps < 3
+    assert rise_and_fall(steps, steps) == pytest.approx(0, abs=1e-12)  # behind the end: what the schedule asks for last
 
 
-def test_a_loss_that_is_no_number_gets_one_sentence(points):
-    broken = TensorDataset(points[0].tensors[0] * math.inf, points[0].tensors[1])
+def test_a_run_of_one_step_learns(points):
+    """OneCycleLR began with a 25th of the peak and ended one step later near zero: one step moved nothing."""
+    model = linear()
+    before = model.weight.detach().clone()
+    history = fit(model, *points, lr=0.05, epochs=1, batch_size=500)
+    assert (model.weight - before).abs().min() > 0.04  # Adam's first step is the learning rate
+    assert history.column("lr") == [0.05]
+
+
+def test_the_history_holds_the_rates_that_were_used(points):
+    """The last epoch's is that of its last step, not of the step behind the end."""
+    steps = 4 * 2
+    history = fit(linear(), *points, lr=0.05, epochs=4, batch_size=100)
+    assert history.column("lr") == pytest.approx([0.05 * rise_and_fall(step, steps) for step in (1, 3, 5, 7)])
+    assert history.column("lr")[-1] > 0
+
+
+def test_only_the_learning_rate_changes_over_time(points, monkeypatch):
+    seen, step = set(), torch.optim.AdamW.step
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda optimiser, *rest: (
+        seen.add(optimiser.param_groups[0]["betas"]), step(optimiser, *rest)))
+    fit(linear(), *points, epochs=3)
+    assert seen == {(0.9, 0.999)}
+
+
+# --- nothing but the model is changed ----------------------------------------------------------------------------
+
+def test_fit_leaves_the_groups_it_was_given_alone(slim, tiny):
+    model = slim("pocket_vgg")
+    groups = networks.parameter_groups(model, 1e-3, 1e-2)
+    before = [dict(group) for group in groups]
+    histories = [fit(model, tiny(8), tiny(4, seed=1), groups=groups, epochs=2, preprocess=PLAIN, batch_size=12)
+                 for _ in range(2)]
+    assert [set(group) for group in groups] == [set(group) for group in before]
+    assert [group["lr"] for group in groups] == [1e-3, 1e-2]
+    assert histories[0].column("lr") == histories[1].column("lr")
+
+
+def test_no_global_generator_is_touched(slim, tiny):
+    before, model = torch.get_rng_state(), slim("pocket_vgg")
+    after_build = torch.get_rng_state()
+    fit(model, tiny(8), tiny(4, seed=1), epochs=1, preprocess=PLAIN)
+    features.extract(model, tiny(4), PLAIN, views=2)
+    assert torch.equal(torch.get_rng_state(), after_build) and before is not None
+
+
+def test_what_others_draw_meanwhile_changes_nothing(slim, tiny):
+    """A panel that trains in the background, and cells that run meanwhile, must not disturb each other."""
+    def others(history):
+        torch.manual_seed(99), torch.rand(7)
+
+    alone, disturbed = slim("pocket_vgg"), slim("pocket_vgg")
+    settings = {"lr": 1e-3, "epochs": 2, "preprocess": PLAIN, "batch_size": 12}
+    fit(alone, tiny(12), tiny(6, seed=1), **settings)
+    handle = disturbed.features[0].register_forward_hook(lambda *_: others(None))
+    fit(disturbed, tiny(12), tiny(6, seed=1), **settings, on_epoch=others)
+    handle.remove()
+    assert same(alone, disturbed)
+
+
+def test_dropout_from_a_generator_is_dropout():
+    layer, inputs = nn.Dropout(0.25), torch.ones(100, 1000)
+    plain = layer.forward
+    with training.dropout_from(torch.Generator().manual_seed(0), layer):
+        first, second = layer(inputs), layer(inputs)
+        assert torch.equal(layer.eval()(inputs), inputs)
+    assert layer.forward == plain and not torch.equal(first, second)
+    assert first.unique().tolist() == pytest.approx([0, 4 / 3])
+    assert (first == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
+
+
+def test_the_mode_of_every_layer_is_put_back(slim, tiny):
+    model = slim("vgg11_bn").eval()
+    model.classifier.train()
+    modes = [layer.training for layer in model.modules()]
+    fit(model, tiny(4), tiny(2, seed=1), epochs=1, preprocess=PLAIN)
+    assert modes == [layer.training for layer in model.modules()]
+
+
+@pytest.mark.parametrize("use", [
+    lambda model, split: evaluate(model, split, PLAIN), lambda model, split: features.extract(model, split, PLAIN),
+    lambda model, split: fit(model, split, split, epochs=1, preprocess=PLAIN)])
+def test_an_interrupt_leaves_the_mode_as_it_was(slim, tiny, use):
+    model = slim("vgg11_bn").train()
+    model.features[1].eval()
+    modes = [layer.training for layer in model.modules()]
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    model.features[3].register_forward_hook(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        use(model, tiny(4))
+    assert modes == [layer.training for layer in model.modules()]
+
+
+# --- an end before the end ---------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("error", [FloatingPointError, KeyboardInterrupt])
+def test_after_an_error_the_network_has_its_best_weights_so_far(points, error, monkeypatch):
+    """Also where the weights themselves are no numbers any more."""
+    epoch, kept, model = training.train_epoch, [], linear()
+
+    def breaks(run, *rest):
+        if len(run.history.epochs) == 2:
+            run.model.weight.data.fill_(math.nan)
+            raise error
+        return epoch(run, *rest)
+
+    monkeypatch.setattr(training, "train_epoch", breaks)
+    with pytest.raises(error):
+        fit(model, *points, lr=0.05, epochs=5, on_epoch=lambda history: kept.append(
+            (history.best_epoch, model.weight.detach().clone())))
+    best = kept[-1][0]
+    assert torch.equal(model.weight, kept[best][1])
+
+
+def test_after_an_error_in_the_first_epoch_the_network_is_as_it_came(points):
+    broken = TensorDataset(points[0].tensors[0].clone(), points[0].tensors[1])
+    broken.tensors[0][150:] = math.inf
+    model, before = linear(), linear()
     with pytest.raises(FloatingPointError, match="The loss is no longer a number; try a smaller learning rate"):
-        fit(linear(), broken, points[1], epochs=1)
+        fit(model, broken, points[1], epochs=1)
+    assert same(model, before)
+
+
+# --- one sentence instead of a traceback -------------------------------------------------------------------------
+
+NOTHING = TensorDataset(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+
+
+def relabelled(data: TensorDataset, label: int) -> TensorDataset:
+    return TensorDataset(data.tensors[0], data.tensors[1].clone().index_fill_(0, torch.tensor([3]), label))
+
+
+@pytest.mark.parametrize("changes, sentence", [
+    ({"lr": -1e-3}, "A learning rate must be a number above 0, such as 1e-3, not -0.001"),
+    ({"lr": 0}, "A learning rate must be a number above 0"),
+    ({"lr": math.nan}, "A learning rate must be a number above 0"),
+    ({"lr": "1e-3"}, "A learning rate must be a number above 0, such as 1e-3, not 1e-3"),
+    ({"batch_size": 0}, "The batch size must be a whole number from 1 to"),
+    ({"batch_size": 2.5}, "The batch size must be a whole number"),
+    ({"epochs": 0}, "The number of epochs must be a whole number from 1"),
+    ({"seed": -1}, "The seed must be a whole number from 0"),
+    ({"seed": 0.5}, "The seed must be a whole number"),
+    ({"train": NOTHING}, "train is empty"),
+    ({"val": NOTHING}, "val is empty"),
+    ({"train": "label 2"}, "has 2 outputs, but the labels of train go up to 2: each class needs an output of its own"),
+    ({"val": "label -1"}, "The labels of val must count the classes from 0 on; -1 is below"),
+    ({"preprocess": PLAIN}, "`preprocess` is for stored images"),
+])
+def test_arguments_that_lead_to_nothing_get_one_sentence(points, changes, sentence):
+    call = {"train": points[0], "val": points[1]} | {"epochs": 1} | changes
+    for name in ("train", "val"):
+        if isinstance(call[name], str):
+            call[name] = relabelled(points[0], int(call[name].split()[1]))
+    model, before = linear(), linear()
+    with pytest.raises(ValueError, match=re.escape(sentence)) as error:
+        fit(model, call.pop("train"), call.pop("val"), **call)
+    assert "\n" not in str(error.value) and same(model, before)
+
+
+@pytest.mark.parametrize("use", [fit, evaluate])
+def test_images_that_do_not_fit_get_one_sentence(slim, tiny, use):
+    model, data = slim("vgg11"), tiny(4)
+    exam = (data,) if use is fit else ()
+    with pytest.raises(ValueError, match="as they are stored .uint8.: give `preprocess` as well"):
+        use(model, data, *exam)
+    small = ImageSplit(data.images[..., :16, :16], data.labels, data.classes)
+    with pytest.raises(ValueError, match="can't take inputs of 3 x 16 x 16: they are too small for it"):
+        use(model, small, *exam, preprocess=PLAIN)
+    with pytest.raises(ValueError, match="has 2 outputs, but the labels of (train|data) go up to 2"):
+        use(networks.replace_head(copy.deepcopy(model), 2), data, *exam, preprocess=PLAIN)
+    with pytest.raises(ValueError, match="DataLoader"):
+        use(model, torch.utils.data.DataLoader(data), *exam, preprocess=PLAIN)
+
+
+def test_class_names_are_compared_where_both_sides_have_them(slim, tiny):
+    model, train, val = slim("pocket_vgg"), tiny(4), tiny(4, seed=1)
+    turned = ImageSplit(val.images, val.labels, val.classes[::-1])
+    with pytest.raises(ValueError, match="same classes in the same order, but number 0 is"):
+        fit(model, train, turned, epochs=1, preprocess=PLAIN)
+    fit(model, train, val, epochs=1, preprocess=PLAIN)
+    evaluate(model, val, PLAIN)
+    for exam in (turned, features.extract(model, turned, PLAIN)):
+        network, preprocess = (model, PLAIN) if exam is turned else (networks.head(model), None)
+        with pytest.raises(ValueError, match="same classes in the same order, but number 0 is"):
+            evaluate(network, exam, preprocess)
+    evaluate(networks.replace_head(model, 3), turned, PLAIN)  # a new head has not learnt any names
+
+
+def test_frozen_groups_get_one_sentence(points):
+    model = linear()
+    groups = [{"params": list(model.parameters()), "lr": 0.1}]
+    networks.freeze(model)
+    with pytest.raises(ValueError, match="Every parameter is frozen"):
+        fit(model, *points, groups=groups)
+
+
+def test_a_generator_that_is_used_up_gets_one_sentence(points):
+    model = linear()
+    groups = [{"params": model.parameters(), "lr": 0.1}]
+    fit(model, *points, groups=groups, epochs=1)
+    with pytest.raises(ValueError, match="came from a generator, which one run uses up: write `list"):
+        fit(model, *points, groups=groups, epochs=1)
+
+
+def test_gradients_that_were_switched_off_do_not_matter_to_fit(points):
+    plain, off = linear(), linear()
+    fit(plain, *points, epochs=2)
+    with torch.no_grad():
+        fit(off, *points, epochs=2)
+    assert same(plain, off)
+    with torch.inference_mode(), pytest.raises(ValueError, match="inside `torch.inference_mode"):
+        fit(off, *points, epochs=2)
 
 
 # --- a GPU's memory and number formats, played on a CPU -----------------------------------------------------------
@@ -182,14 +391,15 @@ def test_a_loss_that_is_no_number_gets_one_sentence(points):
 class Crowded(nn.Module):
     """A network whose memory is too small for more than `room` images at a time."""
 
-    def __init__(self, network: nn.Module, room: int):
+    def __init__(self, network: nn.Module, room: int, error: RuntimeError | None = None):
         super().__init__()
         self.network, self.room, self.sizes = network, room, []
+        self.error = error or torch.OutOfMemoryError("CUDA out of memory.")
 
     def forward(self, inputs):
         self.sizes.append(len(inputs))
         if len(inputs) > self.room:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+            raise self.error
         return self.network(inputs)
 
 
@@ -199,7 +409,7 @@ def convolutions() -> nn.Sequential:
 
 
 def test_a_batch_too_large_for_the_memory_is_computed_in_parts_with_the_same_gradient(tiny, monkeypatch, capsys):
-    monkeypatch.setattr(training, "short_format", lambda device: None)
+    monkeypatch.setattr(hardware, "short_format", lambda device: None)
     settings = {"lr": 1e-3, "epochs": 2, "preprocess": PLAIN, "batch_size": 20, "label_smoothing": 0.1}
     free, crowded = Crowded(convolutions(), 999), Crowded(convolutions(), 7)
     one, other = (fit(model, tiny(11), tiny(5, seed=1), **settings) for model in (free, crowded))
@@ -207,18 +417,25 @@ def test_a_batch_too_large_for_the_memory_is_computed_in_parts_with_the_same_gra
         "Out of GPU memory with 20 images at a time; going on with 10, their gradients added up for 20.",
         "Out of GPU memory with 10 images at a time; going on with 5, their gradients added up for 20.",
         "Out of GPU memory with 15 images at a time; going on with 7."]  # validation, in the first epoch only
-    assert free.sizes[:2] == [20, 13] and crowded.sizes[:9] == [20, 10, 5, 5, 5, 5, 5, 5, 3]
+    look = [1, 1]  # at one image of either data set, before the first epoch
+    assert free.sizes[:4] == look + [20, 13] and crowded.sizes[:11] == look + [20, 10, 5, 5, 5, 5, 5, 5, 3]
     for name, weight in free.state_dict().items():  # Adam divides by the gradient's size, so differences grow
         assert torch.allclose(weight, crowded.state_dict()[name], rtol=1e-3, atol=2e-5), name
     for column in ("train_loss", "val_loss", "train_accuracy", "lr"):  # the same augmentation and the same steps
         assert one.column(column) == pytest.approx(other.column(column), rel=1e-4)
 
 
+def still(model: nn.Module) -> torch.optim.Optimizer:
+    """An optimiser that leaves the weights where they are, so that only the gradients are looked at."""
+    return torch.optim.SGD(model.parameters(), lr=0.0)
+
+
 def test_parts_add_up_to_the_gradient_of_the_whole_batch(tiny):
     model, split = convolutions(), tiny(4)
     gradients = []
     for part in (12, 5):
-        loss, right = training.backward(model, PLAIN(split.images), split.labels, part).tolist()
+        arithmetic = Arithmetic(torch.device("cpu"), short=False, part=part)
+        loss, right = training_step(model, still(model), PLAIN(split.images), split.labels, arithmetic).tolist()
         gradients.append([p.grad.clone() for p in model.parameters()])
     logits = model(PLAIN(split.images))
     model.zero_grad()
@@ -235,7 +452,7 @@ def test_a_memory_too_small_for_one_image_gets_one_sentence(tiny, capsys):
         with pytest.raises(RuntimeError, match="memory is too small, even with one image at a time: close") as error:
             use()
         assert error.value.__suppress_context__
-        assert capsys.readouterr().out.count("Out of GPU memory") == 2  # 6, 3, 1
+        assert capsys.readouterr().out == ""  # found out with one image, before anything was tried in vain
 
 
 def test_evaluation_in_parts_gives_the_same_logits(tiny):
@@ -243,10 +460,27 @@ def test_evaluation_in_parts_gives_the_same_logits(tiny):
     assert torch.allclose(free.logits, crowded.logits, atol=1e-5) and (free.batch_size, crowded.batch_size) == (12, 3)
 
 
+@pytest.mark.parametrize("words", ["CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+                                   "cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "CUDA error: out of memory"])
+def test_cublas_and_cudnn_have_their_own_words_for_it(tiny, words, capsys):
+    model = Crowded(convolutions(), 5, RuntimeError(words))
+    assert evaluate(model, tiny(4), PLAIN).batch_size == 3
+    assert "Out of GPU memory with 12 images at a time; going on with 6." in capsys.readouterr().out
+    with pytest.raises(RuntimeError, match="^another$"):
+        hardware.within_memory(lambda size: Crowded(nn.Identity(), 0, RuntimeError("another"))(torch.zeros(size)), 4)
+
+
+def test_sums_do_not_need_numbers_that_a_device_lacks(tiny, monkeypatch):
+    """Apple's GPUs have no float64."""
+    model, split = convolutions(), tiny(4)
+    arithmetic = Arithmetic(torch.device("cpu"), short=False, part=12)
+    assert training_step(model, still(model), PLAIN(split.images), split.labels, arithmetic).dtype is torch.float32
+
+
 @pytest.mark.parametrize("able, expected", [(True, torch.bfloat16), (False, torch.float16)])
 def test_a_gpu_without_bfloat16_computes_in_float16(monkeypatch, able, expected):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: able)
-    assert training.short_format(torch.device("cuda")) is expected
+    assert hardware.short_format(torch.device("cuda")) is expected
 
 
 def test_float16_scales_the_loss_so_that_small_gradients_survive(tiny, monkeypatch):
@@ -259,17 +493,18 @@ def test_float16_scales_the_loss_so_that_small_gradients_survive(tiny, monkeypat
         def forward(self, inputs):
             return self.network(inputs) * 1e-7 * 1.0
 
+    monkeypatch.setattr(hardware, "short_format", lambda device: torch.float16)
     seen = []
     for enabled in (True, False):
-        model, split = Faint(), tiny(4)
-        scaler = torch.amp.GradScaler("cpu", enabled=enabled)
-        training.backward(model, PLAIN(split.images), split.labels, 12, compute_in=torch.float16, scaler=scaler)
+        model, split, arithmetic = Faint(), tiny(4), Arithmetic(torch.device("cpu"), short=True, part=12)
+        arithmetic.scaler = torch.amp.GradScaler("cpu", enabled=enabled)
+        training_step(model, still(model), PLAIN(split.images), split.labels, arithmetic)
         seen.append(model.network[0].weight.grad.count_nonzero().item())
     assert seen[0] > 10 * seen[1]
 
 
 def test_training_in_float16_learns_and_skips_a_step_whose_scale_was_too_large(tiny, monkeypatch):
-    monkeypatch.setattr(training, "short_format", lambda device: torch.float16)
+    monkeypatch.setattr(hardware, "short_format", lambda device: torch.float16)
     scales, update = [], torch.amp.GradScaler.update
     monkeypatch.setattr(torch.amp.GradScaler, "update",
                         lambda scaler: (scales.append(scaler.get_scale()), update(scaler)))
@@ -281,16 +516,44 @@ def test_training_in_float16_learns_and_skips_a_step_whose_scale_was_too_large(t
     assert history.best_accuracy > 0.9 and all(torch.isfinite(p).all() for p in model.parameters())
 
 
-def test_ten_steps_are_as_good_as_any_number(points):
-    """torch's schedule divides by zero where a tenth of the steps is exactly one."""
-    assert len(fit(linear(), *points, epochs=10, batch_size=500).epochs) == 10
-
-
 def test_there_is_no_gpu_memory_to_report_on_a_cpu(points):
     history = fit(linear(), *points, epochs=2)
     assert history.column("memory") == [None, None] and history.peak_memory is None
     history.epochs[0]["memory"], history.epochs[1]["memory"] = 5, 3
     assert history.peak_memory == 5
+
+
+def test_gpu_memory_is_counted_from_before_optimiser_and_gradients_are_there(points, tmp_path, monkeypatch):
+    """What a run resumes with, and what the run before it left, is a step's own memory and not that of others."""
+    seen = []
+
+    class Watched(hardware.MemoryOfSteps):
+        def __init__(self, model):
+            seen.append(("others counted", [p.grad for p in model.parameters()]))
+            super().__init__(model)
+
+    restore = checkpoints.Run.restore
+    monkeypatch.setattr(checkpoints.Run, "restore", lambda run, state: (seen.append("resumed"), restore(run, state)))
+    monkeypatch.setattr(training, "MemoryOfSteps", Watched)
+    model = linear()
+    for _ in range(2):
+        model(points[0].tensors[0]).sum().backward()
+        fit(model, *points, epochs=1, checkpoint=tmp_path / "run.pt")
+        assert all(p.grad is None for p in model.parameters())
+    assert seen == [("others counted", [None, None])] * 2 + ["resumed"]
+
+
+def test_the_memory_of_a_step_leaves_out_what_belongs_to_others(monkeypatch):
+    model, allocated = linear(), {"now": 1000}
+    own = sum(p.nbytes for p in model.parameters())
+    monkeypatch.setattr(hardware, "device_of", lambda model: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: allocated["now"])
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 5000)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: allocated.update(reset=True))
+    memory = hardware.MemoryOfSteps(model)
+    allocated["now"] = 4000
+    memory.begin()
+    assert memory.peak() == 5000 - (1000 - own) and allocated["reset"]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -301,16 +564,17 @@ def test_on_a_gpu_the_images_stay_there_and_the_memory_is_measured(slim, tiny, t
     weights = sum(p.nbytes for p in model.parameters())
     assert history.best_accuracy > 0.9 and 4 * weights < history.peak_memory < torch.cuda.max_memory_allocated() * 2
     assert model.features[0].weight.is_contiguous(memory_format=torch.channels_last)
-    assert training.resident(train, torch.device("cuda")).tensors[0].is_cuda
+    assert hardware.resident(train, torch.device("cuda")).tensors[0].is_cuda
     assert fit(model, train, val, **settings).epochs == history.epochs
 
 
 # --- features, computed once -------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", ["pocket_vgg", "vgg16_bn"])
-def test_cached_features_equal_a_forward_pass(slim, tiny, name):
+def test_cached_features_equal_a_forward_pass(slim, tiny, name, monkeypatch):
     model, split = slim(name).train(), tiny(4)
-    cached = features.extract(model, split, PLAIN, batch_size=5)
+    monkeypatch.setattr(features, "AT_ONCE", 5)
+    cached = features.extract(model, split, PLAIN)
     assert model.training
     with torch.no_grad():
         model.eval()
@@ -344,7 +608,7 @@ def test_pooled_features_are_means_then_maxima(slim, tiny):
 
 
 def test_a_head_on_cached_features_learns_what_it_learns_in_the_network(slim, tiny, monkeypatch):
-    monkeypatch.setattr(training, "short_format", lambda device: None)  # the same digits in both
+    monkeypatch.setattr(hardware, "short_format", lambda device: None)  # the same digits in both
     model, train, val = slim("pocket_vgg"), tiny(16), tiny(8, seed=1)
     networks.unfreeze(networks.head(networks.freeze(model)))
     head = copy.deepcopy(networks.head(model))
@@ -353,6 +617,85 @@ def test_a_head_on_cached_features_learns_what_it_learns_in_the_network(slim, ti
     alone = fit(head, *(features.extract(model, split, PLAIN) for split in (train, val)), **settings)
     assert torch.allclose(head.weight, networks.head(model).weight, rtol=1e-4, atol=1e-5)
     assert alone.column("train_loss") == pytest.approx(whole.column("train_loss"), rel=1e-4)
+
+
+def test_views_do_not_depend_on_how_many_images_fit_into_memory(slim, tiny, monkeypatch):
+    model, found = slim("pocket_vgg"), []
+    for at_once in (128, 5):
+        monkeypatch.setattr(features, "AT_ONCE", at_once)
+        found.append(features.extract(model, tiny(4), PLAIN, views=2, seed=3).tensors[0])
+    assert torch.allclose(*found, rtol=1e-4, atol=1e-5)
+
+
+LAYERS = ("features.6", "avgpool", "classifier.1", "classifier.5")  # a convolution, no weights, in-place ReLU, dropout
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_training_on_kept_maps_is_training_the_whole_network(slim, tiny, monkeypatch, layer):
+    monkeypatch.setattr(hardware, "short_format", lambda device: None)
+    model, train, val = slim("pocket_vgg"), tiny(8), tiny(4, seed=1)
+    for part in networks.in_two(model, layer)[0]:
+        networks.freeze(part)
+    copied, settings = copy.deepcopy(model), {"lr": 1e-3, "epochs": 2, "batch_size": 12, "seed": 4}
+    whole = fit(model, train, val, preprocess=PLAIN, augment=False, **settings)
+    maps = [features.extract(copied, split, PLAIN, up_to=layer) for split in (train, val)]
+    above = fit(networks.in_two(copied, layer)[1], *maps, **settings)
+    assert above.column("train_loss") == pytest.approx(whole.column("train_loss"), rel=1e-4)
+    for name, weight in model.state_dict().items():
+        assert torch.allclose(weight, copied.state_dict()[name], rtol=1e-3, atol=1e-5), name
+
+
+def relative_error(found, expected) -> float:
+    pairs = list(zip(found, expected, strict=True))
+    return (sum((a - b).square().sum() for a, b in pairs) / sum(b.square().sum() for _, b in pairs)).sqrt().item()
+
+
+@pytest.mark.parametrize("store, worst", [(torch.float32, 1e-5), (torch.float16, 1e-2), (torch.bfloat16, 3e-2)])
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_gradients_above_kept_maps_equal_those_of_the_whole_network(pocket, tmp_path, store, worst, on_disk):
+    """To rounding: bfloat16 has an eighth of float16's digits."""
+    model, few = networks.build("pocket_vgg", num_classes=10).eval(), pocket["train"].few(3)
+    preprocess = Preprocess(*networks.normalisation("pocket_vgg"))
+    below, above = networks.in_two(model, "features.8")
+    networks.freeze(below)
+    nn.functional.cross_entropy(model(preprocess(few.images)), few.labels).backward()
+    expected = [p.grad.clone() for p in above.parameters()]
+    model.zero_grad()
+    folder = tmp_path if on_disk else None
+    kept = features.extract(model, few, preprocess, up_to="features.8", store=store, disk=folder)
+    assert kept.tensors[0].dtype is store and kept.tensors[0].shape == (30, 32, 24, 24)
+    nn.functional.cross_entropy(above(kept.tensors[0].float()), few.labels).backward()
+    assert relative_error([p.grad for p in above.parameters()], expected) < worst
+    assert list(tmp_path.iterdir()) == []  # the file has no name, and can't be left behind
+
+
+@pytest.mark.parametrize("changes, sentence", [
+    ({"preprocess": None}, "Give `preprocess` as well"), ({"views": 0}, "At least one view"),
+    ({"up_to": "features.99"}, "No layer is called 'features.99'"), ({"split": "photos"}, "datasets.folder"),
+    ({"split": ImageSplit(torch.zeros(0, 3, 8, 8, dtype=torch.uint8), torch.zeros(0, dtype=torch.int64), ("a",))},
+     "is empty")])
+def test_features_that_can_t_be_computed_get_one_sentence(slim, tiny, changes, sentence):
+    call = {"split": tiny(4), "preprocess": PLAIN} | changes
+    with pytest.raises(ValueError, match=sentence):
+        features.extract(slim("pocket_vgg"), **call)
+
+
+def test_numbers_too_large_for_float16_get_one_sentence(slim, tiny):
+    model = slim("pocket_vgg")
+    model.features[0].weight.data *= 1e6
+    with pytest.raises(ValueError, match="too large for torch.float16: keep these features as torch.bfloat16"):
+        features.extract(model, tiny(4), PLAIN, up_to="features.1", store=torch.float16)
+
+
+def test_maps_are_trained_on_in_the_short_format_like_images(slim, tiny, monkeypatch):
+    monkeypatch.setattr(hardware, "short_format", lambda device: torch.bfloat16)
+    model, formats = slim("pocket_vgg"), []
+    maps = [features.extract(model, tiny(4, seed=seed), PLAIN, up_to="features.6", store=torch.bfloat16)
+            for seed in (0, 1)]
+    above = networks.in_two(model, "features.6")[1]
+    above[-1].register_forward_hook(lambda layer, inputs, output: formats.append((layer.training, output.dtype)))
+    fit(above, *maps, epochs=1)
+    assert (True, torch.bfloat16) in formats and (False, torch.float32) in formats
 
 
 # --- memory ------------------------------------------------------------------------------------------------------

@@ -65,6 +65,27 @@ def test_one_sentence_names_all_that_was_tried(checkpoint, monkeypatch, tmp_path
     assert not cached(name).exists() and not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.parametrize("call", [weights.weights_of, weights.weights_file, weights.weights_cached])
+@pytest.mark.parametrize("name", ["vgg17", "VGG-16", None, ["vgg16"]])
+def test_a_network_that_there_is_not(call, name):
+    with pytest.raises(ValueError, match="^Unknown network .*; choose one of those that torchvision"):
+        call(name)
+
+
+@pytest.mark.parametrize("member", ["IMAGENET1K_V9", None])
+def test_weights_that_there_are_not(member):
+    with pytest.raises(ValueError, match="^Unknown weights .* for vgg11; choose one of IMAGENET1K_V1, DEFAULT.$"):
+        weights.weights_of("vgg11", member)
+
+
+def test_the_home_folder_as_mirror(checkpoint, monkeypatch, tmp_path):
+    name, data = checkpoint
+    (tmp_path / name).write_bytes(data)
+    monkeypatch.setenv("HOME", str(tmp_path)), monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("TL_MIRROR", "~")
+    assert networks.read_weights("vgg11")["features.0.weight"].sum() == 10
+
+
 def test_a_folder_that_cannot_be_written(checkpoint, monkeypatch, tmp_path):
     (tmp_path / "torch").touch()
     with pytest.raises(RuntimeError, match="^The weights of vgg11 can't be written to .*or set TORCH_HOME to another"):

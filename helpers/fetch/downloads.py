@@ -2,10 +2,12 @@
 
 A file is written as NAME.part, checked, forced to the disk, and only then gets its name. What a broken connection or a
 killed notebook leaves in NAME.part is not fetched again. Addresses may be `http://...`, `https://...` or a path.
+A server that has too many visitors at once is left alone for as long as it asks for, within limits.
 """
 from __future__ import annotations
 
 import contextlib
+import email.utils
 import functools
 import hashlib
 import http.client
@@ -13,6 +15,7 @@ import os
 import re
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -25,6 +28,10 @@ WINDOW = 20
 ATTEMPTS = 4  # in a row that bring fewer than a block; an attempt that brings more counts as the first again
 PAUSE = 1  # seconds before the second attempt, twice as long before each further one
 BLOCK = 64 * 1024  # bytes
+BUSY = (429, 503)  # HTTP statuses with which a server may say in Retry-After when to come back
+LONGEST_WAIT = 120  # seconds; a server that asks for more is given up, since a lesson can't wait for it
+LONGEST_WAITS = 300  # seconds in all that one download waits because it was asked to
+SILENT_WAIT = 3  # seconds; before a longer one, a line tells the reader
 
 
 class Unavailable(RuntimeError):
@@ -43,7 +50,9 @@ def cache_folder() -> Path:
 def mirror(name: str) -> list[str]:
     """The address of the file `name` on the mirror TL_MIRROR (an address or a folder), in a list; [] without one."""
     place = os.environ.get("TL_MIRROR")
-    return [f"{place.rstrip('/')}/{name}"] if place else []
+    if not place:
+        return []
+    return [f"{place.rstrip('/')}/{name}" if "://" in place else str(Path(place).expanduser() / name)]
 
 
 @functools.lru_cache(maxsize=64)
@@ -93,7 +102,7 @@ class Download:
             raise Unavailable((error.strerror or str(error)).lower()) from None
 
     def _web(self) -> Iterator[bytes]:
-        failures, mark = 0, self.position
+        failures, mark, waits = 0, self.position, Waits(self.address)
         while True:
             try:
                 yield from self._connection()
@@ -102,12 +111,16 @@ class Download:
                 if error.code == 416 and self.position:  # there is nothing after what we have
                     return
                 reason = "it redirects in circles" if error.code < 400 else f"HTTP status {error.code}"
-                if error.code < 500:
+                if error.code < 500 and error.code not in (*BUSY, 408):  # 408: the server waited too long for us
                     raise Unavailable(reason) from None
+                asked = asked_to_wait(error.headers) if error.code in BUSY else None
             except (OSError, http.client.HTTPException, ValueError) as error:
-                cause = getattr(error, "reason", error)
+                cause, asked = getattr(error, "reason", error), None
                 reason = f"no answer within {TIMEOUT} s" if isinstance(cause, TimeoutError) else \
                     getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+            if asked is not None:  # no failure: it will have time for us
+                waits.wait(asked, reason)
+                continue
             failures = failures + 1 if self.position - mark < BLOCK else 1
             mark = self.position
             if failures == ATTEMPTS:
@@ -118,7 +131,9 @@ class Download:
         headers = {"User-Agent": "transfer-learning-course", "Accept-Encoding": "identity"}
         if self.position:
             headers["Range"] = f"bytes={self.position}-"
-        with urllib.request.urlopen(urllib.request.Request(self.address, headers=headers), timeout=TIMEOUT) as answer:
+        request = urllib.request.Request(self.address, headers=headers)
+        # An opener for each connection, as `urlopen` would keep the proxies that it found when it was first called.
+        with urllib.request.build_opener().open(request, timeout=TIMEOUT) as answer:
             size = answer.headers.get("Content-Length")
             total, skip = int(size) if size else None, self.position
             if answer.status == 206:
@@ -153,6 +168,39 @@ def _steadily(answer) -> Iterator[bytes]:
             if count < SLOWEST * waited:
                 raise Unavailable(f"it sends less than {SLOWEST // 1000} kB a second")
             waited, count = 0.0, 0
+
+
+class Waits:
+    """Waits for a server as long as it asks for, and gives it up (`Unavailable`) where that is longer than a lesson."""
+
+    def __init__(self, address: str):
+        self.address, self.count, self.seconds = address, 0, 0.0
+
+    def wait(self, asked: float, reason: str) -> None:
+        """`asked` is in seconds; where the server asks again and again for next to nothing, the waits grow longer."""
+        if asked > LONGEST_WAIT:
+            raise Unavailable(f"{reason}, and it asks to wait for {asked:.0f} s")
+        seconds = min(LONGEST_WAIT, max(asked, PAUSE * 2**self.count))
+        if self.seconds + seconds > LONGEST_WAITS:
+            raise Unavailable(f"{reason}, even after {self.seconds:.0f} s of waiting as it asked")
+        self.count, self.seconds = self.count + 1, self.seconds + seconds
+        if seconds > SILENT_WAIT:
+            host = urllib.parse.urlsplit(self.address).hostname
+            print(f"{host} is busy: going on in {seconds:.0f} s.", flush=True)
+        time.sleep(seconds)
+
+
+def asked_to_wait(headers) -> float | None:
+    """The seconds of a server's Retry-After, which is a number or a date (by its own clock); None where it has none."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        now = email.utils.parsedate_tz(headers.get("Date", ""))
+        then = email.utils.mktime_tz(email.utils.parsedate_tz(value))
+        return max(0.0, then - (email.utils.mktime_tz(now) if now else time.time()))
+    except (TypeError, ValueError, OverflowError):  # neither a number nor a date
+        return None
 
 
 # --- writing -----------------------------------------------------------------------------------------------------

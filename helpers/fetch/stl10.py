@@ -7,14 +7,12 @@ torchvision's, and its `STL10` class reads what is put there.
 from __future__ import annotations
 
 import contextlib
-import io
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from PIL import Image
 
 from helpers.fetch import downloads
 from helpers.fetch.downloads import Damaged, Download, Unavailable
@@ -23,7 +21,6 @@ from helpers.progress import Progress
 FOLDER = "stl10_binary"
 FOLDS = "fold_indices.txt"  # ten lines of 1,000 positions in the training set; stands at the archive's end
 ARCHIVE = "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz"
-PARQUET = "https://huggingface.co/api/datasets/tanganke/stl10/parquet/default/{split}/0.parquet"
 LABELLED = 13_000 * (3 * 96 * 96 + 1) / 1e6  # MB, unpacked
 
 
@@ -43,7 +40,7 @@ def fetch(root: Path) -> None:
     """Make sure that the four files with labels are in `root`/stl10_binary, whole.
 
     Tried in order: what is there; the mirror TL_MIRROR, a folder or an address with the same files; the official
-    archive; a copy on Hugging Face. Two processes may call this at once: the second waits for the first.
+    archive. Two processes may call this at once: the second waits for the first.
 
     Raises `RuntimeError` with one sentence if none of them has it or if it can't be written.
     """
@@ -66,8 +63,7 @@ def fetch(root: Path) -> None:
 def _try_sources(folder: Path) -> list[str]:
     """What went wrong with each source, or [] as soon as one has brought everything."""
     failures = []
-    sources = [(from_mirror, address) for address in downloads.mirror(FOLDER)]
-    for source, address in [*sources, (from_archive, ARCHIVE), (from_parquet, PARQUET)]:
+    for source, address in [*((from_mirror, address) for address in downloads.mirror(FOLDER)), (from_archive, ARCHIVE)]:
         try:
             if missing(folder):
                 source(address, folder)
@@ -186,33 +182,6 @@ class Tape:
         self.buffer = self.file.read() + self.buffer if self.replaying else self.buffer
         self.file.truncate(0)
         self.replaying = self.keeping = False
-
-
-def from_parquet(address: str, folder: Path) -> None:
-    """Put the official bytes together again from a copy that holds the images as PNG files, with labels from 0 to 9."""
-    for split in ("train", "test"):
-        if not {f"{split}_X.bin", f"{split}_y.bin"} & missing(folder).keys():
-            continue
-        file = folder / f"{split}.parquet"
-        downloads.fetch([address.format(split=split)], file, lambda part: True)
-        try:
-            pixels, labels = _read_parquet(file)
-        finally:
-            file.unlink()
-        _keep([pixels], folder, f"{split}_X.bin")
-        _keep([labels], folder, f"{split}_y.bin")
-
-
-def _read_parquet(file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 (n, 3, columns, rows) and labels uint8 (n,) from 1 to 10: the order in STL-10's own files."""
-    import pyarrow.parquet
-
-    try:
-        table = pyarrow.parquet.read_table(file, columns=["image", "label"])
-        images = [np.asarray(Image.open(io.BytesIO(row.as_py()["bytes"]))) for row in table["image"]]
-        return np.ascontiguousarray(np.stack(images).transpose(0, 3, 2, 1)), table["label"].to_numpy().astype("u1") + 1
-    except Exception as error:  # a file from elsewhere can break its readers in any way
-        raise Unavailable(f"not a parquet file of images and labels ({type(error).__name__})") from None
 
 
 # --- the ten folds -----------------------------------------------------------------------------------------------

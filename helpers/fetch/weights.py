@@ -12,6 +12,8 @@ from helpers.fetch import downloads
 
 def weights_of(name: str, weights: str = "default"):
     """torchvision's weights enum member for one of its networks; raises `ValueError` with the valid names."""
+    if name not in models.list_models():
+        raise ValueError(f"Unknown network {name!r}; choose one of those that torchvision.models.list_models() names.")
     enum = models.get_model_weights(name)
     member = "DEFAULT" if weights == "default" else weights
     if member not in enum.__members__:

@@ -93,13 +93,13 @@ def before_and_after(pairs: dict, question: str) -> None:
 
 
 def augmentation_curves(histories: dict) -> None:
-    """Training and validation accuracy by epoch, one panel a method. `histories[method]`: a `History` for each seed."""
+    """Training and quiz accuracy by epoch, one panel per method. `histories[method]`: a `History` for each seed."""
     figure, axes = plt.subplots(1, len(histories), figsize=(9, 4), sharey=True)
     for axis, (method, runs) in zip(axes, histories.items(), strict=True):
         for name, line, marker in (("train", "--", "s"), ("val", "-", "o")):
             scores = 100 * np.array([run.column(f"{name}_accuracy") for run in runs])
             epochs = np.arange(1, scores.shape[1] + 1)
-            label = {"train": "training, as it happens", "val": "validation"}[name]
+            label = {"train": "training, as it happens", "val": "quiz"}[name]
             colour = AUGMENT_COLOURS[method]
             axis.fill_between(epochs, scores.min(0), scores.max(0), color=colour, alpha=0.18, linewidth=0)
             axis.plot(epochs, scores.mean(0), line, marker=marker, markersize=5, color=colour, label=label)
@@ -109,7 +109,7 @@ def augmentation_curves(histories: dict) -> None:
     axes[0].set_ylabel("accuracy (%)")
     show(
         figure,
-        f"Training and validation accuracy by epoch, {' and '.join(histories)} augmentation; lines are means "
+        f"Training and quiz accuracy by epoch, {' and '.join(histories)} augmentation; lines are means "
         f"over {len(runs)} seeds, bands run from the lowest to the highest.",
     )
 

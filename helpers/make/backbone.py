@@ -13,6 +13,7 @@ After training, batch norm is folded into the convolutions, so that what ships i
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import sys
 import time
@@ -37,9 +38,9 @@ MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 class TwoHeads(nn.Module):
     """The network with its own head (category) and an auxiliary one (which emoji), on the same last hidden layer."""
 
-    def __init__(self, categories: int, emoji: int):
+    def __init__(self, categories: int, emoji: int, seed: int = 0):
         super().__init__()
-        self.vgg = pocket_vgg(categories, batch_norm=True, dropout=0.1)
+        self.vgg = pocket_vgg(categories, batch_norm=True, dropout=0.1, seed=seed)
         self.emoji = nn.Linear(self.vgg.classifier[6].in_features, emoji)
 
     def forward(self, x):
@@ -48,11 +49,15 @@ class TwoHeads(nn.Module):
 
 
 def fold_batch_norm(features: nn.Sequential) -> nn.Sequential:
-    """The same function without batch norm layers: each is folded into the convolution before it (in eval mode)."""
+    """The same function without batch norm layers: each is folded into the convolution before it.
+
+    It is the function of evaluation mode. `features` is left as it is; the new convolutions take over its mode.
+    """
     layers = []
     for layer in features:
         if isinstance(layer, nn.BatchNorm2d):
-            layers[-1] = nn.utils.fuse_conv_bn_eval(layers[-1].eval(), layer.eval())
+            convolution, norm = copy.deepcopy((layers[-1], layer))
+            layers[-1] = nn.utils.fuse_conv_bn_eval(convolution.eval(), norm.eval()).train(layer.training)
         else:
             layers.append(layer)
     return nn.Sequential(*layers)
@@ -84,7 +89,7 @@ def train(pixels: np.ndarray, targets: torch.Tensor, held: np.ndarray, image_cou
     """`pixels` (drawings, tile, tile, 4) premultiplied; `targets` (drawings, 2); `held` marks unseen drawings."""
     torch.manual_seed(seed)
     rng = np.random.RandomState(seed)
-    model = TwoHeads(*(int(n) + 1 for n in targets.amax(0))).to(memory_format=torch.channels_last)
+    model = TwoHeads(*(int(n) + 1 for n in targets.amax(0)), seed=seed).to(memory_format=torch.channels_last)
     seen, unseen = np.flatnonzero(~held), np.flatnonzero(held).repeat(5)
     exam = torch.from_numpy(compose(pixels[unseen], rng))
     total = image_count // BATCH

@@ -53,10 +53,9 @@ def cells(count: int | None = None) -> ImageSplit:
 
 def describe(split: ImageSplit) -> Tensor:
     """What the frozen convolutions say about each cell: (n, 1024), mean and maximum of the last 512 maps."""
-    model = networks.build("vgg16", WEIGHTS)
-    model.classifier = nn.Identity()
+    model = networks.build("vgg16", WEIGHTS, num_classes=2)
     preprocess = Preprocess(*networks.normalisation("vgg16", WEIGHTS))
-    return features.extract(model, split, preprocess, features.pooled_features, batch_size=32).tensors[0]
+    return features.extract(model, split, preprocess, compute=features.pooled_features).tensors[0]
 
 
 def train(x: Tensor, labels: Tensor, learn: np.ndarray, watch: np.ndarray, decay: float, epochs: int,
