@@ -198,7 +198,7 @@ def test_digits():
 
 @pytest.fixture
 def stl10(tmp_path, monkeypatch):
-    """A miniature STL-10 in the true binary format: 120 training images a class and 2 test images a class.
+    """A miniature STL-10 in the true binary format: 120 training images per class and 2 test images per class.
 
     Returns the folder, and by split the pixels (n, 3, 96, 96) and labels (0 to 9) that were written.
     """

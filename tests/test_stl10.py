@@ -283,7 +283,7 @@ def test_an_address_as_mirror_and_a_wrong_file_on_it(teacher, genuine, members, 
 # --- the folds ---------------------------------------------------------------------------------------------------
 
 def test_folds(tmp_path, monkeypatch):
-    """120 images a class; a fold of 100 images. Every image says in its first pixel where it stands."""
+    """120 images per class; a fold of 100 images. Every image says in its first pixel where it stands."""
     labels = np.random.RandomState(0).permutation(np.arange(10).repeat(120))
     pixels = np.zeros((1200, 3, 96, 96), np.uint8)
     pixels[:, 0, 0, 0], pixels[:, 1, 0, 0] = np.arange(1200) // 256, np.arange(1200) % 256

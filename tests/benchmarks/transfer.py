@@ -85,7 +85,7 @@ def main() -> None:
     args = parser.parse_args()
     rows = []
     print("Test accuracy in %, mean ± standard deviation over the seeds (peak learning rate chosen on validation data)")
-    print("| target | labels a class | " + " | ".join(GRIDS) + " |\n|:--|--:|" + "--:|" * len(GRIDS))
+    print("| target | labels per class | " + " | ".join(GRIDS) + " |\n|:--|--:|" + "--:|" * len(GRIDS))
     for data, per_class in TARGETS:
         if per_class not in args.labels:
             continue
