@@ -1,7 +1,8 @@
 """The style of all figures, how they are shown, and what several lessons draw.
 
 A lesson's own figures are in its folder, in `plots.py`. Each function draws what it is given, shows it with an alt
-text, and computes nothing.
+text, and computes nothing. It makes a `Figure` of its own: pyplot keeps one present figure for the whole process, and a
+panel that trains in the background draws while a cell does.
 
 One style for the whole course, to be read from the back of a room: text of at least 11 points, an opaque white
 background (dark text on a transparent one would vanish in a dark notebook), and colours close to Okabe and Ito's, which
@@ -16,18 +17,20 @@ import html
 import io
 from contextvars import ContextVar
 
-import matplotlib.pyplot as plt
+import matplotlib
 import numpy as np
 from IPython.display import display
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 BLUE, ORANGE, GREEN, PINK, SKY, GREY = "#005FA3", "#C04E00", "#009068", "#CA73A9", "#3B9CDB", "#555555"
 TEXT_COLOURS = ("black", BLUE, ORANGE, GREY)
 METHOD_COLOURS = {"scratch": GREY, "frozen": BLUE, "full": ORANGE}
 METHOD_MARKERS = {"scratch": "s", "frozen": "o", "full": "^"}
 
-plt.rcParams.update(
+matplotlib.rcParams.update(
     {
         "figure.dpi": 100,
         "savefig.dpi": 100,
@@ -50,21 +53,36 @@ plt.rcParams.update(
 )
 
 
-def show(figure: Figure, alt: str) -> None:
-    """Display a figure as PNG with `alt` as its alternative text, and forget it."""
-    collected = _collected.get()
-    if collected is None:
-        display(figure, metadata={"image/png": {"alt": alt}})
-    else:
+class Drawing:
+    """A figure that is drawn: what a notebook shows of it, a PNG with `alt` as its alternative text."""
+
+    def __init__(self, figure: Figure, alt: str):
+        self.name, self.alt = repr(figure), alt
         png = io.BytesIO()
         # A panel must answer at once. A figure that was laid out by hand needs no trimming, for which it would be drawn
         # twice; little compression costs a few kilobytes and saves 30 milliseconds.
         trim = "tight" if figure.get_layout_engine() else None
         figure.savefig(png, format="png", bbox_inches=trim, pil_kwargs={"compress_level": 1})
-        code = base64.b64encode(png.getvalue()).decode()
+        self.png = base64.b64encode(png.getvalue()).decode()
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        return {"image/png": self.png, "text/plain": self.name}, {"image/png": {"alt": self.alt}}
+
+    def html(self) -> str:
         style = "max-width: 100%; height: auto"  # else a narrow window would cut it off
-        collected.append(f'<img alt="{html.escape(alt)}" style="{style}" src="data:image/png;base64,{code}">')
-    plt.close(figure)
+        return f'<img alt="{html.escape(self.alt)}" style="{style}" src="data:image/png;base64,{self.png}">'
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure as PNG with `alt` as its alternative text."""
+    drawing, collected = Drawing(figure, alt), _collected.get()
+    if collected is None:
+        display(drawing)
+    else:
+        collected.append(drawing.html())
 
 
 # Where `rendered` gathers figures; None: they are displayed. A thread has its own: a panel may draw while a cell runs.
@@ -92,6 +110,24 @@ def ink(colour) -> str:
     return "black" if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "white"
 
 
+def page(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of this size in inches, and one axis without a frame that fills it, to be laid out by hand.
+
+    For panels, which must answer at once: an axis for each picture would take several times as long.
+    """
+    figure = Figure(figsize=(width, height), layout="none")
+    axis = figure.add_axes((0, 0, 1, 1))
+    axis.set_axis_off()
+    return figure, axis
+
+
+def outline(axis, box, colour, width: float = 3, **style) -> None:
+    """The edges of a box (left, top, right, bottom), given in the axis' own units."""
+    left, top, right, bottom = box
+    axis.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=width,
+                             **style))
+
+
 def picture(axis, image) -> None:
     """Draw one image, uint8 (3, H, W) or (H, W), on `axis` without ticks or frame."""
     image = np.asarray(image)
@@ -99,16 +135,13 @@ def picture(axis, image) -> None:
     axis.set_axis_off()
 
 
-def images(
-    pictures, titles=None, columns: int = 10, title: str | None = None, alt: str = "", size: float = 0.95
-) -> None:
+def images(pictures, titles=None, columns: int = 10, title: str | None = None, alt: str = "",
+           size: float = 0.95) -> None:
     """A grid of images (n, 3, H, W) uint8, `size` inches each, with an optional title above each and above all."""
     rows = -(-len(pictures) // columns)
     height = size * (1.25 if titles else 1.04)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(columns * size, rows * height + (0.4 if title else 0)), squeeze=False
-    )
-    for k, axis in enumerate(axes.flat):
+    figure = Figure(figsize=(columns * size, rows * height + (0.4 if title else 0)))
+    for k, axis in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axis.set_axis_off()
         if k < len(pictures):
             picture(axis, pictures[k])
@@ -121,19 +154,15 @@ def images(
 
 def class_examples(split, each: int = 8) -> None:
     """A row of `each` images for every class of an `ImageSplit`, in two columns of classes."""
-    classes = len(split.classes)
-    rows = -(-classes // 2)
-    figure, axes = plt.subplots(
-        rows, 2 * each + 1, figsize=(9.5, rows * 0.56), width_ratios=[1] * each + [1.6] + [1] * each
-    )
+    rows = -(-len(split.classes) // 2)
+    figure = Figure(figsize=(9.5, rows * 0.56))
+    axes = figure.subplots(rows, 2 * each + 1, squeeze=False, width_ratios=[1] * each + [1.6] + [1] * each)
     for axis in axes.flat:
         axis.set_axis_off()
     for label, name in enumerate(split.classes):
-        row, half = label % rows, label // rows
-        own = split.images[split.labels == label][:each]
-        for k, image in enumerate(own):
-            picture(axes[row, half * (each + 1) + k], image)
-        axes[row, half * (each + 1)].text(
-            -0.12, 0.5, name, transform=axes[row, half * (each + 1)].transAxes, ha="right", va="center"
-        )
-    show(figure, f"{each} images of each of the {classes} classes: {', '.join(split.classes)}.")
+        column, row = divmod(label, rows)
+        own = axes[row, column * (each + 1):]
+        own[0].text(-0.12, 0.5, name, transform=own[0].transAxes, ha="right", va="center")
+        for axis, image in zip(own, split.images[split.labels == label][:each], strict=False):
+            picture(axis, image)
+    show(figure, f"{each} images of each of the {len(split.classes)} classes: {', '.join(split.classes)}.")

@@ -2,7 +2,6 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-import matplotlib
 import nbformat
 import pytest
 import torch
@@ -12,7 +11,6 @@ from helpers import networks
 from helpers.lesson_03 import panels, plots
 from helpers.preprocess import Preprocess
 
-matplotlib.use("Agg")
 NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "03_augmentation.ipynb"
 IMAGE = torch.randint(0, 256, (3, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 

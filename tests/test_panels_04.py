@@ -1,9 +1,10 @@
 """Notebook 04's panels: freeze depth, live training with its thread, mistakes and their heat maps."""
+import gc
 import threading
 import time
+import weakref
 from pathlib import Path
 
-import matplotlib
 import nbformat
 import pytest
 import torch
@@ -15,7 +16,6 @@ from helpers.images import ImageSplit
 from helpers.inference import Evaluation
 from helpers.lesson_04 import panels, plots
 
-matplotlib.use("Agg")
 NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "04_frozen_vs_full.ipynb"
 EPOCHS = 6
 
@@ -213,6 +213,87 @@ def test_a_new_panel_ends_the_run_of_the_one_before():
     finish(old)
     finish(new)
     assert "Stopped after epoch 1 of 6" in old.status.value and "Done after epoch 6 of 6" in new.status.value
+
+
+def test_a_click_at_the_very_end_of_a_run_starts_one_that_can_be_stopped():
+    """The buttons go back while a click is on its way: it must find the run over, or under way, and nothing between."""
+    gate = Gate(epochs=1)
+    panel = live(gate, epochs=1)
+    clicks = []
+
+    def click(change) -> None:
+        if not change.new and not clicks:  # in the run's thread, in the middle of its end
+            clicks.append(threading.Thread(target=panel.start_button.click))
+            clicks[0].start()
+            clicks[0].join(0.5)  # a click that need not wait is through by now
+
+    panel.start_button.observe(click, "disabled")
+    panel.start_button.click()
+    first = panel.thread
+    gate.open()
+    first.join(60)
+    clicks[0].join(60)
+    assert panel.thread is not first and panel.thread.is_alive()
+    assert panel.start_button.disabled and not panel.stop_button.disabled
+    gate.open()
+    finish(panel)
+    assert not panel.start_button.disabled and panel.stop_button.disabled and len(gate.calls) == 2
+
+
+def test_a_stop_at_the_very_end_of_a_run_does_not_have_the_last_word():
+    gate = Gate(epochs=1)
+    panel = live(gate, epochs=1)
+    panel.draw = lambda: None  # so that the run needs no time
+    panel.start_button.click()
+
+    class Slow(threading.Event):
+        def set(self) -> None:
+            super().set()
+            gate.open()
+            panel.thread.join(0.5)  # the run ends between "is one under way?" and the sentence
+
+    wait_for(lambda: gate.done == 1)
+    panel.stopping = Slow()
+    panel.stop_button.click()
+    finish(panel)
+    assert "Done after epoch 1 of 1" in panel.status.value
+
+
+@pytest.mark.parametrize("under_way", [False, True])
+def test_a_replaced_panel_lets_its_network_go(under_way):
+    """As when the cell is run again: the old panel is still in IPython's `Out` and among ipywidgets' widgets."""
+    gate = Gate(epochs=2)
+    made = []
+
+    def train(*arguments):
+        model = gate(*arguments)
+        made.append(weakref.ref(model))
+        return model
+
+    old = live(train, epochs=2)
+    old.start_button.click()
+    gate.open(1 if under_way else 2)
+    if under_way:
+        wait_for(lambda: gate.done == 2)
+    else:
+        finish(old)
+    assert under_way or old.model is made[0]()
+    new = live(Gate())
+    gate.open()
+    finish(old)
+    gc.collect()
+    assert made[0]() is None and old.model is None and old.history is None
+    assert new.start_button.disabled is False and ("Kept" not in old.status.value or not under_way)
+
+
+def test_a_finished_panel_is_forgotten_by_the_class():
+    gate = Gate(epochs=1)
+    panel = live(gate, epochs=1)
+    panel.start_button.click()
+    assert panels.LiveTraining.running is panel
+    gate.open()
+    finish(panel)
+    assert panels.LiveTraining.running is None
 
 
 def test_only_the_last_runs_stay_in_the_figure():

@@ -1,16 +1,20 @@
 """The figures' style: colours and text that everybody can read, also from the back of a room or in a dark notebook."""
+import base64
 import inspect
 import itertools
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib
-import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
+from nbclient import NotebookClient
 
 from helpers import anatomy, figures, networks
 from helpers.images import ImageSplit
@@ -22,7 +26,7 @@ from helpers.lesson_04 import plots as plots_04
 from helpers.pocket import CLASSES
 from helpers.training import History
 
-matplotlib.use("Agg")
+ROOT = Path(__file__).resolve().parent.parent
 PALETTE = {name: getattr(figures, name) for name in ("BLUE", "ORANGE", "GREEN", "PINK", "SKY", "GREY")}
 SMALLEST_TEXT = 11  # points
 MODULES = (figures, plots_01, plots_02, plots_03, plots_04)
@@ -86,7 +90,7 @@ FIGURES = {
         {m: [history(), history()] for m in ("without", "with")}),
     "accuracy_gaps": lambda: plots_03.accuracy_gaps({m: ([0.8, 0.9], [0.6, 0.5]) for m in ("without", "with")}),
 }
-NO_FIGURES = {"show", "rendered", "ink", "picture", "comparison_table"}  # the tools, and a table
+NO_FIGURES = {"show", "rendered", "ink", "page", "outline", "picture", "comparison_table"}  # the tools, and a table
 
 
 @pytest.fixture(scope="module", params=FIGURES)
@@ -98,7 +102,7 @@ def shown(request):
             patch.setattr(module, "show", lambda *call: calls.append(call))
         FIGURES[request.param]()
         (figure, alt), = calls
-        FigureCanvasAgg(figure)  # a figure that was made without pyplot has no canvas yet
+        FigureCanvasAgg(figure)  # a figure that was made without pyplot has no canvas that draws yet
         patch.setattr(Text, "draw", lambda text, renderer: (written.append(text), write(text, renderer)))
         figure.canvas.draw()
         written = [text for text in dict.fromkeys(written) if text.get_text().strip()]
@@ -109,7 +113,6 @@ def shown(request):
     pixels = np.asarray(figure.canvas.buffer_rgba())[::-1] / 255  # from the bottom up, like the boxes
     texts = [SimpleNamespace(string=text.get_text(), points=text.get_fontsize(), colour=text.get_color(),
                              box=box.extents.round().astype(int)) for text, box in zip(written, boxes, strict=True)]
-    plt.close(figure)
     return SimpleNamespace(alt=alt, pixels=pixels, texts=texts)
 
 
@@ -153,7 +156,7 @@ def test_contrast_is_the_one_of_the_standard():
 
 
 def test_colours_stand_out_from_the_background():
-    assert plt.rcParams["figure.facecolor"] == "white"
+    assert matplotlib.rcParams["figure.facecolor"] == "white"
     assert {name: contrast(colour, "white") for name, colour in PALETTE.items() if contrast(colour, "white") < 3} == {}
     assert [colour for colour in figures.TEXT_COLOURS if contrast(colour, "white") < 4.5] == []
 
@@ -168,6 +171,41 @@ def test_colours_can_be_told_apart(sight):
     assert closest(figures.METHOD_COLOURS, sight) > 25
     assert closest(plots_03.AUGMENT_COLOURS, sight) > 20
     assert closest(PALETTE, sight) > 14
+
+
+# --- how a figure gets into a notebook ---
+
+IN_A_KERNEL = """
+import sys, torch
+from helpers import figures
+from helpers.lesson_04 import plots
+plots.learning_rate([0.0, 1.0], 1)
+figures.images(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), columns=2, alt="Two black images.")
+print(figures.rendered(plots.learning_rate, [0.0, 1.0], 1).count("<img alt="), "matplotlib.pyplot" in sys.modules)
+"""
+
+
+def test_a_kernel_gets_a_png_with_its_alt_text_and_no_pyplot():
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(IN_A_KERNEL)])
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
+    one, two, said = notebook.cells[0].outputs
+    assert said.text == "1 False\n"
+    for output, alt, text in ((one, "The learning rate rises", "<Figure size 700x280 with 1 Axes>"),
+                              (two, "Two black images.", "<Figure size 190x98.8 with 2 Axes>")):
+        assert output.output_type == "display_data" and set(output.data) == {"image/png", "text/plain"}
+        assert output.data["text/plain"] == text and output.metadata["image/png"]["alt"].startswith(alt)
+        assert base64.b64decode(output.data["image/png"]).startswith(b"\x89PNG")
+
+
+def test_no_helper_imports_pyplot():
+    """It keeps one present figure for the whole process, and panels draw in threads."""
+    for path in (ROOT / "helpers").rglob("*.py"):
+        assert not re.search(r"\bpyplot\b.*import|import.*\bpyplot\b|\bplt\.", path.read_text("utf-8")), path
+
+
+def test_outside_a_notebook_a_figure_is_one_line_of_text(capsys):
+    plots_04.learning_rate([0.0, 1.0], 1)
+    assert capsys.readouterr().out == "<Figure size 700x280 with 1 Axes>\n"
 
 
 # --- every figure ---

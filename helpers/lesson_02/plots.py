@@ -1,10 +1,11 @@
 """The figures of notebook 2: inside VGG"""
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from helpers.figures import BLUE, GREEN, GREY, ORANGE, PINK, SKY, ink, picture, show
+from helpers.figures import BLUE, GREEN, GREY, ORANGE, PINK, SKY, ink, outline, page, picture, show
 
 BLOCK_COLOURS = (PINK, GREEN, SKY, ORANGE, BLUE)
 
@@ -20,7 +21,7 @@ def _map(axis, values, title: str = "") -> None:
 def image_and_maps(image, maps, titles, layer: str) -> None:
     """One image (3, H, W) uint8 on the left, feature maps (n, h, w) with a title each in two rows on the right."""
     columns = -(-len(maps) // 2)
-    figure = plt.figure(figsize=(9, 3.6))
+    figure = Figure(figsize=(9, 3.6))
     grid = figure.add_gridspec(2, columns + 2, width_ratios=[1.02, 1.02] + [1] * columns)
     large = figure.add_subplot(grid[:, :2])
     picture(large, image)
@@ -33,24 +34,19 @@ def image_and_maps(image, maps, titles, layer: str) -> None:
 def parameters_and_work(table, title: str) -> None:
     """Mirrored bars for the rows of a layer table that have weights: share of parameters left, of work right."""
     rows = [row for row in table if row.parameters]
-    figure, axes = plt.subplots(1, 2, figsize=(9, 0.8 + 0.265 * len(rows)), sharey=True)
-    panels = (("parameters", "parameters (% of all)", ORANGE), ("multiply_adds", "multiply-adds (% of all)", BLUE))
-    for axis, (key, label, colour) in zip(axes, panels, strict=True):
+    figure = Figure(figsize=(9, 0.8 + 0.265 * len(rows)))
+    axes = figure.subplots(1, 2, sharey=True)
+    halves = (("parameters", "parameters (% of all)", ORANGE, "right", -4),
+              ("multiply_adds", "multiply-adds (% of all)", BLUE, "left", 4))
+    for axis, (key, label, colour, side, gap) in zip(axes, halves, strict=True):
         values = np.array([getattr(row, key) for row in rows], float)
         shares = 100 * values / values.sum()
         axis.barh(range(len(rows)), shares, color=colour, height=0.75)
         axis.set(xlabel=label, xlim=(0, 1.22 * shares.max()))
         axis.grid(axis="y", visible=False)
         for y, share in enumerate(shares):
-            axis.annotate(
-                f"{share:.1f}",
-                (share, y),
-                xytext=(-4 if key == "parameters" else 4, 0),
-                fontsize=11,
-                textcoords="offset points",
-                va="center",
-                ha="right" if key == "parameters" else "left",
-            )
+            axis.annotate(f"{share:.1f}", (share, y), xytext=(gap, 0), textcoords="offset points", fontsize=11,
+                          ha=side, va="center")
     axes[0].invert_xaxis()
     axes[0].invert_yaxis()
     axes[0].spines["left"].set_visible(False)
@@ -66,11 +62,8 @@ def parameters_and_work(table, title: str) -> None:
 
 def _field(axis, box, colour) -> None:
     """Outline a receptive field (left, top, right, bottom), given in the axis' own units."""
-    left, top, right, bottom = box
-    for width, edge in ((4.5, "white"), (2.5, colour)):  # the white one keeps the outline visible on any image
-        axis.add_patch(
-            plt.Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=edge, linewidth=width)
-        )
+    outline(axis, box, "white", 4.5)  # keeps the coloured one visible on any image
+    outline(axis, box, colour, 2.5)
 
 
 def receptive_fields(image, layers, table) -> None:
@@ -78,10 +71,11 @@ def receptive_fields(image, layers, table) -> None:
     size = image.shape[-1]
     boxes = [layer.field(layer.shape[1] // 2, layer.shape[2] // 2) for layer in layers]
     low, high = min(0, *(min(box) for box in boxes)), max(size, *(max(box) for box in boxes))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), width_ratios=[1, 1.05])
+    figure = Figure(figsize=(9, 4.2))
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.05])
     picture(left, image)
     left.set(xlim=(low - 2, high + 1), ylim=(high + 1, low - 2))
-    left.add_patch(plt.Rectangle((low - 1, low - 1), high - low + 1, high - low + 1, facecolor="#e8e8e8", zorder=-1))
+    left.add_patch(Rectangle((low - 1, low - 1), high - low + 1, high - low + 1, facecolor="#e8e8e8", zorder=-1))
     for k, box in reversed(list(enumerate(boxes))):
         _field(left, np.subtract(box, 0.5), BLOCK_COLOURS[k % 5])  # pixel 0 reaches from -0.5 to 0.5
     rows = [row for row in table if row.name.startswith("features")]
@@ -90,15 +84,8 @@ def receptive_fields(image, layers, table) -> None:
     right.text(-0.5, size - 2, "the whole image", color=GREY, va="top")
     for k, layer in enumerate(layers):
         x = next(i for i, row in enumerate(rows) if row.name == layer.name)
-        right.plot(
-            x,
-            layer.receptive_field,
-            "o",
-            color=BLOCK_COLOURS[k % 5],
-            markersize=10,
-            linestyle="none",
-            label=f"block {layer.block}: {layer.receptive_field} x {layer.receptive_field} pixels",
-        )
+        right.plot(x, layer.receptive_field, "o", color=BLOCK_COLOURS[k % 5], markersize=10, linestyle="none",
+                   label=f"block {layer.block}: {layer.receptive_field} x {layer.receptive_field} pixels")
     right.legend(loc="upper left", fontsize=12, handletextpad=0.2)
     right.set(xlabel="place in features", ylabel="side of the receptive field (pixels)", xlim=(-1, len(rows)))
     sides = ", ".join(f"block {layer.block} {layer.receptive_field}" for layer in layers)
@@ -107,33 +94,28 @@ def receptive_fields(image, layers, table) -> None:
 
 def blocks_beside(tables: dict) -> None:
     """Networks as rows of boxes, one box for each layer with weights, blocks apart; in orange what the first lacks."""
-    counts = {
-        name: [[row for row in table if row.parameters and row.block == block] for block in (1, 2, 3, 4, 5, 0)]
-        for name, table in tables.items()
-    }
+    counts = {name: [[row for row in table if row.parameters and row.block == block] for block in (1, 2, 3, 4, 5, 0)]
+              for name, table in tables.items()}
     first = next(iter(counts.values()))
-    figure, axis = plt.subplots(figsize=(9, 0.9 + 0.95 * len(tables)))
+    figure = Figure(figsize=(9, 0.9 + 0.95 * len(tables)))
+    axis = figure.add_subplot()
     widest = [max(len(blocks[k]) for blocks in counts.values()) for k in range(6)]
     starts = np.cumsum([0] + [width + 0.7 for width in widest[:-1]])
     for y, (name, blocks) in enumerate(counts.items()):
         for k, rows in enumerate(blocks):
             for x, row in enumerate(rows):
                 colour = ORANGE if x >= len(first[k]) else GREY if k == 5 else BLUE
-                axis.add_patch(plt.Rectangle((starts[k] + x, y), 0.86, 0.68, facecolor=colour))
-                axis.text(
-                    starts[k] + x + 0.43, y + 0.34, row.shape[0], color="white", ha="center", va="center", rotation=90
-                )
+                left = starts[k] + x
+                axis.add_patch(Rectangle((left, y), 0.86, 0.68, facecolor=colour))
+                axis.text(left + 0.43, y + 0.34, row.shape[0], color="white", ha="center", va="center", rotation=90)
         axis.text(-0.4, y + 0.34, name, ha="right", va="center", weight="bold")
     for k in range(6):
         axis.text(starts[k] + widest[k] / 2, -0.15, f"block {k + 1}" if k < 5 else "classifier", ha="center")
     axis.set(xlim=(-2.4, starts[-1] + widest[-1]), ylim=(len(tables) - 0.1, -0.6))
     axis.set_axis_off()
-    show(
-        figure,
-        "Layers with weights, block by block: "
-        + "; ".join(f"{name} {', '.join(str(len(rows)) for rows in blocks)}" for name, blocks in counts.items())
-        + ". The number in a box is its output channels; orange boxes are added.",
-    )
+    layers = "; ".join(f"{name} {', '.join(str(len(rows)) for rows in blocks)}" for name, blocks in counts.items())
+    show(figure, f"Layers with weights, block by block: {layers}. The number in a box is its output channels; orange "
+                 "boxes are added.")
 
 
 def filters(groups: dict, columns: int = 16) -> None:
@@ -141,7 +123,7 @@ def filters(groups: dict, columns: int = 16) -> None:
     columns = min(columns, max(len(group) for group in groups.values()))
     rows = [-(-len(group) // columns) for group in groups.values()]
     side = min(8.6 / columns, 0.85)
-    figure = plt.figure(figsize=(max(columns * side, 6), sum(rows) * side + 0.45 * len(groups)))
+    figure = Figure(figsize=(max(columns * side, 6), sum(rows) * side + 0.45 * len(groups)))
     parts = figure.subfigures(len(groups), 1, height_ratios=[count * side + 0.45 for count in rows], squeeze=False)
     for part, (name, group), count in zip(parts[:, 0], groups.items(), rows, strict=True):
         part.suptitle(name, fontsize=13)
@@ -150,35 +132,28 @@ def filters(groups: dict, columns: int = 16) -> None:
             axis.set_axis_off()
             if k < len(group):
                 axis.imshow(np.asarray(group[k]).transpose(1, 2, 0), vmin=0, vmax=1)
-    show(
-        figure,
-        "First-layer filters as small colour squares: "
-        + ", ".join(f"{name} ({len(group)})" for name, group in groups.items())
-        + ".",
-    )
+    counts = ", ".join(f"{name} ({len(group)})" for name, group in groups.items())
+    show(figure, f"First-layer filters as small colour squares: {counts}.")
 
 
 def maps_by_block(blocks: dict, columns: int = 7) -> None:
-    """One row a block: its name, then maps (n, h, w)."""
-    figure, axes = plt.subplots(
-        len(blocks), columns + 1, figsize=(9, 1.12 * len(blocks)), squeeze=False, width_ratios=[1.25] + [1] * columns
-    )
+    """A row for each block: its name, then maps (n, h, w)."""
+    figure = Figure(figsize=(9, 1.12 * len(blocks)))
+    axes = figure.subplots(len(blocks), columns + 1, squeeze=False, width_ratios=[1.25] + [1] * columns)
     for row, (name, maps) in zip(axes, blocks.items(), strict=True):
         for axis in row:
             axis.set_axis_off()
         row[0].text(0.9, 0.5, name, transform=row[0].transAxes, ha="right", va="center", fontsize=12)
         for axis, values in zip(row[1:], maps, strict=False):
             _map(axis, values)
-    show(
-        figure,
-        f"Feature maps of one image, one row for each of {len(blocks)} blocks: fine outlines in the first, a "
-        "few bright cells in the last.",
-    )
+    show(figure, f"Feature maps of one image, one row for each of {len(blocks)} blocks: fine outlines in the first, a "
+                 "few bright cells in the last.")
 
 
 def stretching(small, large) -> None:
     """A small map and the larger one that average pooling makes of it, both with their values: (h, w) and (H, W)."""
-    figure, axes = plt.subplots(1, 2, figsize=(8.4, 4), width_ratios=[1, 1.9])
+    figure = Figure(figsize=(8.4, 4))
+    axes = figure.subplots(1, 2, width_ratios=[1, 1.9])
     top = np.asarray(small).max()
     decimals = min(2, max(0, 4 - len(f"{top:.0f}")))  # at most five characters fit into a cell
     for axis, values, word in zip(axes, (small, large), ("what arrives", "after avgpool"), strict=True):
@@ -187,32 +162,20 @@ def stretching(small, large) -> None:
         axis.set_title(f"{word}: {values.shape[0]} x {values.shape[1]}")
         axis.set_axis_off()
         for (y, x), value in np.ndenumerate(values):
-            axis.text(
-                x,
-                y,
-                f"{value:.{decimals}f}",
-                ha="center",
-                va="center",
-                fontsize=11,
-                color=ink(shown.to_rgba(value)[:3]),
-            )
-    show(
-        figure,
-        f"A {small.shape[0]} x {small.shape[1]} map, and the {large.shape[0]} x {large.shape[1]} map that "
-        "average pooling makes of it: only copies and averages of the same values.",
-    )
+            axis.text(x, y, f"{value:.{decimals}f}", ha="center", va="center", fontsize=11,
+                      color=ink(shown.to_rgba(value)[:3]))
+    show(figure, f"A {small.shape[0]} x {small.shape[1]} map, and the {large.shape[0]} x {large.shape[1]} map that "
+                 "average pooling makes of it: only copies and averages of the same values.")
 
 
 def layer_view(image, layer, maps, channels, unit) -> None:
     """One layer at work: image (3, H, W) with the field of `unit` of the first map, and the maps (n, h, w).
 
     `layer` is the layer's row of the table, `channels` names the maps, `unit` is (row, column). All is drawn on one
-    axis, whose unit is an inch: an axis for each map, laid out by matplotlib, would take five times as long, and the
-    explorer draws anew for every step of its slider.
+    axis, whose unit is an inch: the explorer draws anew for every step of its slider.
     """
-    figure = plt.figure(figsize=(9, 3.7), layout="none")
-    axis = figure.add_axes((0, 0, 1, 1), xlim=(0, 9), ylim=(3.7, 0))
-    axis.set_axis_off()
+    figure, axis = page(9, 3.7)
+    axis.set(xlim=(0, 9), ylim=(3.7, 0))
     numbers = f"{layer.parameters:,} parameters, {layer.multiply_adds:,} multiply-adds"
     shape = " x ".join(map(str, layer.shape))
     axis.text(4.5, 0.28, f"{layer.name} ({layer.kind}), output {shape}:  {numbers}", ha="center", fontsize=13)
@@ -234,8 +197,5 @@ def layer_view(image, layer, maps, channels, unit) -> None:
             ring = {"marker": "o", "markersize": 9, "markerfacecolor": "none"}
             for thick, colour in ((5, "black"), (2.5, SKY)):  # the black one keeps the ring visible on a light map
                 axis.plot(*place, **ring, markeredgecolor=colour, markeredgewidth=thick)
-    show(
-        figure,
-        f"{layer.name}: its {len(maps)} strongest feature maps, and on the image the "
-        f"{layer.receptive_field} pixels a side that the brightest unit of the first one sees.",
-    )
+    show(figure, f"{layer.name}: its {len(maps)} strongest feature maps, and on the image the square of "
+                 f"{layer.receptive_field} pixels that the brightest unit of the first one sees.")

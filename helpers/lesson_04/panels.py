@@ -36,8 +36,9 @@ class LiveTraining(Panel):
 
     `model` and `history` hold the network that the last run left, and what happened; None before the first run.
     Training runs in a thread of its own, so that the notebook goes on answering; "interrupt the kernel" therefore does
-    not end it, Stop does. One run at a time: a panel's Start, or a new panel, as after running the cell again, ends the
-    run of another panel.
+    not end it, Stop does. One run at a time: a panel's Start ends the run of another panel. A new panel, as after
+    running the cell again, takes the place of the one before: it ends its run and lets its network go, for which
+    there may be no room beside the next.
 
     Args:
         train: `train(depth, lr, on_epoch)` trains a new network with `training.fit`, hands `on_epoch` on to it, and
@@ -47,13 +48,13 @@ class LiveTraining(Panel):
         earlier: histories to compare with, by label.
     """
 
-    running: LiveTraining | None = None
+    latest: LiveTraining | None = None  # the panel that was made last
+    running: LiveTraining | None = None  # the panel whose run is under way
+    lock = threading.RLock()  # clicks come from the kernel's own thread, epochs from the run's: one after the other
 
     def __init__(self, train, depths: int, rates, rate: float, epochs: int, earlier: dict):
-        if LiveTraining.running:
-            LiveTraining.running.stop()
         self.train, self.epochs, self.earlier = train, epochs, earlier
-        self.model, self.history, self.thread, self.busy = None, None, None, False
+        self.model, self.history, self.thread, self.busy, self.replaced = None, None, None, False, False
         self.own: dict[str, training.History] = {}  # the last runs of this panel
         self.stopping = threading.Event()
         self.depth = ipywidgets.IntSlider(1, 1, depths, description="depth")
@@ -69,28 +70,39 @@ class LiveTraining(Panel):
         controls = ipywidgets.HBox([self.depth, self.rate, self.start_button, self.stop_button],
                                    layout={"flex_flow": "row wrap"})
         super().__init__([controls, self.status, self.figure])
+        with self.lock:
+            before, LiveTraining.latest = LiveTraining.latest, self
+            if before:
+                before.make_room()
 
     def start(self, _=None) -> None:
         """Begin a run in the background, unless this panel has one under way."""
-        if self.busy:
-            return
-        before, LiveTraining.running = LiveTraining.running, self
-        if before:
-            before.stop()
-        self.busy = True
-        self.stopping.clear()
-        self.start_button.disabled, self.stop_button.disabled = True, False
-        self.say("Starting ...")
-        waits_for = before.thread if before and before is not self else None
-        settings = (self.depth.value, self.rate.value, waits_for)
-        self.thread = threading.Thread(target=self.run, args=settings, daemon=True)  # daemon: ends with the kernel
-        self.thread.start()
+        with self.lock:
+            if self.busy:
+                return
+            before, LiveTraining.running = LiveTraining.running, self
+            if before:
+                before.stop()
+            self.stopping.clear()
+            self.replaced = False
+            self.switch(busy=True)
+            self.say("Starting ...")
+            settings = self.depth.value, self.rate.value, before.thread if before else None
+            self.thread = threading.Thread(target=self.run, args=settings, daemon=True)  # daemon: ends with the kernel
+            self.thread.start()
 
     def stop(self, _=None) -> None:
         """Ask the run under way to end after its present epoch."""
-        if self.busy:
-            self.stopping.set()
-            self.say("Stopping at the end of this epoch ...")
+        with self.lock:
+            if self.busy:
+                self.stopping.set()
+                self.say("Stopping at the end of this epoch ...")
+
+    def make_room(self) -> None:
+        """End the run and let the network go: ipywidgets and IPython's `Out` keep the panel alive."""
+        with self.lock:
+            self.stop()
+            self.model, self.history, self.replaced = None, None, True
 
     def run(self, depth: int, rate: float, waits_for: threading.Thread | None) -> None:
         """The thread: train, report every epoch, and say in the end what was kept or what went wrong."""
@@ -99,9 +111,11 @@ class LiveTraining(Panel):
         def on_epoch(history: training.History) -> bool:
             nonlocal seen
             seen = self.own[label] = history
-            if not self.stopping.is_set():
-                self.say(f"Epoch {len(history.epochs)} of {self.epochs}, {label}: validation accuracy "
-                         f"{100 * history.epochs[-1]['val_accuracy']:.1f} %, best {100 * history.best_accuracy:.1f} %.")
+            with self.lock:
+                if not self.stopping.is_set():
+                    self.say(f"Epoch {len(history.epochs)} of {self.epochs}, {label}: validation accuracy "
+                             f"{100 * history.epochs[-1]['val_accuracy']:.1f} %, best "
+                             f"{100 * history.best_accuracy:.1f} %.")
             self.draw()
             return self.stopping.is_set()
 
@@ -110,15 +124,30 @@ class LiveTraining(Panel):
                 waits_for.join()
             self.own.pop(label, None)  # so that it becomes the last one
             self.own = dict(list(self.own.items())[-2:])
-            self.model, self.history = self.train(depth, rate, on_epoch), seen
+            model = self.train(depth, rate, on_epoch)
             end = "Stopped" if len(seen.epochs) < self.epochs else "Done"
-            words = (f"{end} after epoch {len(seen.epochs)} of {self.epochs}, {label}. Kept: the weights of epoch "
-                     f"{seen.best_epoch + 1}, the best, with {100 * seen.best_accuracy:.1f} % on validation images.")
+            self.finish(f"{end} after epoch {len(seen.epochs)} of {self.epochs}, {label}.", model, seen)
         except Exception as error:  # whatever it is: a thread has no cell that would show it
-            words = (f"Training broke off, and nothing of this run was kept ({label}): {error or 'no reason given'} "
-                     f"({type(error).__name__})")
-        self.busy, self.start_button.disabled, self.stop_button.disabled = False, False, True
-        self.say(words)
+            self.finish(f"Training broke off, and nothing of this run was kept ({label}): "
+                        f"{error or 'no reason given'} ({type(error).__name__})")
+
+    def finish(self, words: str, model=None, history: training.History | None = None) -> None:
+        """The end of a run, in one piece: a click finds it either under way or over."""
+        with self.lock:
+            if model is not None and self.replaced:
+                words += " Nothing was kept: a newer panel has taken this one's place."
+            elif model is not None:
+                self.model, self.history = model, history
+                words += (f" Kept: the weights of epoch {history.best_epoch + 1}, the best, with "
+                          f"{100 * history.best_accuracy:.1f} % on validation images.")
+            if LiveTraining.running is self:
+                LiveTraining.running = None
+            self.switch(busy=False)
+            self.say(words)
+
+    def switch(self, busy: bool) -> None:
+        self.busy = self.start_button.disabled = busy
+        self.stop_button.disabled = not busy
 
     def say(self, words: str) -> None:
         self.status.value = paragraph(words)
@@ -185,7 +214,10 @@ def try_picture(networks: dict, preprocess, start) -> Panel:
 
 
 def _table(answers: dict) -> str:
-    """Confidences as an HTML table, a row a place, two columns a network: `answers[label]` = [(class, 0 to 1), ...]."""
+    """Confidences as an HTML table, a row for each place, two columns for each network.
+
+    `answers[label]` = [(class, 0 to 1), ...].
+    """
     names = "".join(f"<th scope='colgroup' colspan='2'>{html.escape(label)}</th>" for label in answers)
     kinds = "<th scope='col'>answer</th><th scope='col'>confidence</th>" * len(answers)
     rows = ""

@@ -1,17 +1,19 @@
 """The figures of notebook 4: frozen or full?"""
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
+import matplotlib
 import numpy as np
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from helpers.figures import BLUE, GREEN, GREY, METHOD_COLOURS, METHOD_MARKERS, ORANGE, PINK, SKY, ink, show
+from helpers.figures import BLUE, GREEN, GREY, METHOD_COLOURS, METHOD_MARKERS, ORANGE, PINK, SKY, ink, page, show
 
 
 def learning_rate(rates: list[float], epochs: int) -> None:
     """The learning rate of every step over `epochs` epochs."""
-    figure, axis = plt.subplots(figsize=(7, 2.8))
+    figure = Figure(figsize=(7, 2.8))
+    axis = figure.add_subplot()
     axis.plot(np.arange(len(rates)) * epochs / len(rates), rates, color=BLUE)
     axis.set(xlabel="epoch", ylabel="learning rate", ylim=(0, None), xlim=(0, epochs))
     axis.xaxis.get_major_locator().set_params(integer=True)
@@ -19,29 +21,33 @@ def learning_rate(rates: list[float], epochs: int) -> None:
 
 
 def training_curves(histories: dict[str, list]) -> None:
-    """Loss (left) and accuracy (right) by epoch, training dashed, validation solid. `histories[method]`: one a seed."""
-    figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.9))
+    """Loss (left) and accuracy (right) by epoch, training dashed, validation solid.
+
+    `histories[method]`: a `History` for each seed; with several, thin lines are seeds and the thick one is their mean.
+    """
+    figure = Figure(figsize=(9.5, 3.9))
+    axes = figure.subplots(1, 2)
     for method, runs in histories.items():
         colour = METHOD_COLOURS[method]
         for axis, quantity, scale in zip(axes, ("loss", "accuracy"), (1, 100), strict=True):
-            for part, style in (("train", "--"), ("val", "-")):
+            for part, name, style in (("train", "training", "--"), ("val", "validation", "-")):
                 lines = scale * np.array([run.column(f"{part}_{quantity}") for run in runs])
                 epochs = np.arange(1, lines.shape[1] + 1)
                 if len(runs) > 1:
                     axis.plot(epochs, lines.T, style, color=colour, linewidth=0.8, alpha=0.5)
-                name = {"train": "training", "val": "validation"}[part]
                 axis.plot(epochs, lines.mean(0), style, color=colour, label=f"{method}, {name}")
     axes[0].set(xlabel="epoch", ylabel="loss (cross-entropy)", ylim=(0, None))
     axes[1].set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 102))
     for axis in axes:
-        axis.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
+        axis.xaxis.get_major_locator().set_params(integer=True)
     axes[1].legend(loc="lower right")
     show(figure, f"Training and validation loss and accuracy by epoch for {' and '.join(histories)}.")
 
 
 def learning_rate_search(search: dict[str, dict[float, float]]) -> None:
-    """Validation accuracy (0 to 1) against learning rate, one line a method; the best is ringed."""
-    figure, axis = plt.subplots(figsize=(7, 3.8))
+    """Validation accuracy (0 to 1) against learning rate, a line for each method; the best is ringed."""
+    figure = Figure(figsize=(7, 3.8))
+    axis = figure.add_subplot()
     for method, scores in search.items():
         rates, values = list(scores), [100 * v for v in scores.values()]
         axis.plot(rates, values, color=METHOD_COLOURS[method], marker=METHOD_MARKERS[method], label=method)
@@ -53,45 +59,33 @@ def learning_rate_search(search: dict[str, dict[float, float]]) -> None:
 
 
 def comparison_table(results: dict, runs: dict, trained: dict, memory: dict, peak: dict, rates: dict) -> None:
-    """The outcome as a table: one column a method, with mean and range of the test accuracy over the seeds.
+    """The outcome as a table: a column for each method, with mean and range of the test accuracy over the seeds.
 
     `memory` holds the parts of a step's memory in bytes, `peak` what was measured on a GPU, or None.
     """
-    rows = {
-        name: []
-        for name in (
-            "test accuracy, mean of the seeds",
-            "lowest and highest seed",
-            "peak learning rate",
-            "trained parameters",
-            "seconds an epoch",
-            "memory of a training step",
-            "peak memory, measured on the GPU",
-        )
-    }
+    columns = []
     for method, evaluations in results.items():
         scores = [100 * evaluation.accuracy for evaluation in evaluations]
         seconds = np.mean([history.column("seconds") for _, history in runs[method]])
-        cells = (
-            f"{np.mean(scores):.1f} %",
-            f"{min(scores):.1f} to {max(scores):.1f} %",
-            f"{rates[method]:g}",
-            f"{trained[method]:,}",
-            f"{seconds:.3f}",
-            f"{sum(memory[method].values()) / 1e6:.0f} MB",
-            f"{peak[method] / 1e6:.0f} MB" if peak[method] else "no GPU",
-        )
-        for row, cell in zip(rows.values(), cells, strict=True):
-            row.append(cell)
-    lines = ["| quantity | " + " | ".join(results) + " |", "|:--|" + "--:|" * len(results)]
-    lines += [f"| {name} | " + " | ".join(cells) + " |" for name, cells in rows.items()]
-    display(Markdown("\n".join(lines)))
+        columns.append({
+            "quantity": method,
+            "test accuracy, mean of the seeds": f"{np.mean(scores):.1f} %",
+            "lowest and highest seed": f"{min(scores):.1f} to {max(scores):.1f} %",
+            "peak learning rate": f"{rates[method]:g}",
+            "trained parameters": f"{trained[method]:,}",
+            "seconds per epoch": f"{seconds:.3f}",
+            "memory of a training step": f"{sum(memory[method].values()) / 1e6:.0f} MB",
+            "peak memory, measured on the GPU": f"{peak[method] / 1e6:.0f} MB" if peak[method] else "no GPU",
+        })
+    head, *lines = [f"| {name} | {' | '.join(column[name] for column in columns)} |" for name in columns[0]]
+    display(Markdown("\n".join([head, "|:--|" + "--:|" * len(columns), *lines])))
 
 
 def confusion(counts, classes) -> None:
     """Confusion matrix (classes, classes) of counts: rows are true classes, columns the network's answers."""
     counts = np.asarray(counts)
-    figure, axis = plt.subplots(figsize=(7.2, 6.2))
+    figure = Figure(figsize=(7.2, 6.2))
+    axis = figure.add_subplot()
     shares = counts / counts.sum(1, keepdims=True)
     shown = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for y, x in np.ndindex(counts.shape):
@@ -115,21 +109,19 @@ def mistakes(split, evaluation, chosen, maps) -> None:
     rows = -(-len(chosen) // columns)
     height, width = split.images.shape[2:]
     step = (int((2 + gap) * width), int((1 + title) * height))
-    page = np.full((rows * step[1], columns * step[0] - int(gap * width), 3), 255, np.uint8)
-    figure = Figure(figsize=(9.6, 9.6 * page.shape[0] / page.shape[1]), layout="none")
-    axis = figure.add_axes((0, 0, 1, 1))
+    sheet = np.full((rows * step[1], columns * step[0] - int(gap * width), 3), 255, np.uint8)
+    figure, axis = page(9.6, 9.6 * sheet.shape[0] / sheet.shape[1])
     confidences, answers = evaluation.confidences, evaluation.predictions
     for place, (k, one) in enumerate(zip(chosen, maps, strict=True)):
         left, top = place % columns * step[0], place // columns * step[1] + int(title * height)
         image = np.asarray(split.images[k]).transpose(1, 2, 0)
-        heat = 255 * plt.get_cmap("magma")(np.asarray(one))[..., :3]
-        page[top : top + height, left : left + width] = image
-        page[top : top + height, left + width : left + 2 * width] = 0.35 * image.mean(2, keepdims=True) + 0.65 * heat
+        heat = 255 * matplotlib.colormaps["magma"](np.asarray(one))[..., :3]
+        sheet[top : top + height, left : left + width] = image
+        sheet[top : top + height, left + width : left + 2 * width] = 0.35 * image.mean(2, keepdims=True) + 0.65 * heat
         truth = split.classes[evaluation.labels[k]]
         words = f"{split.classes[answers[k]]}, {100 * confidences[k]:.0f} %\n(is a {truth})"
         axis.text(left + width, top - 4, words, ha="center", va="bottom", fontsize=12, linespacing=1.1)
-    axis.imshow(page)
-    axis.set_axis_off()
+    axis.imshow(sheet)
     pairs = ", ".join(f"{split.classes[evaluation.labels[k]]} taken for {split.classes[answers[k]]}" for k in chosen)
     show(figure, f"{len(chosen)} test images that the network got wrong, each beside its heat map: {pairs}.")
 
@@ -150,7 +142,7 @@ def freeze_depth(layers, memory: dict, depth: int) -> None:
     for x, layer in enumerate(layers):
         side = layer.shape[1] if len(layer.shape) == 3 else 8
         tall, wide = 0.16 + 0.84 * side / layers[0].shape[1], 0.62 if len(layer.shape) == 3 else 0.3
-        box = plt.Rectangle((x - wide / 2, -tall / 2), wide, tall, linewidth=2)
+        box = Rectangle((x - wide / 2, -tall / 2), wide, tall, linewidth=2)
         box.set(facecolor=ORANGE if x >= first else "#e4e4e4", edgecolor=ORANGE if x >= first else GREY)
         drawing.add_patch(box)
     for x, words, colour in (((first - 1) / 2, "frozen", GREY), ((first + len(layers) - 1) / 2, "learn", ORANGE)):
@@ -184,7 +176,7 @@ RUN_COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY)
 def live_curves(runs: dict, epochs: int) -> None:
     """Loss (left) and accuracy (right) by epoch, training dashed, validation solid; the best epoch of each is ringed.
 
-    `runs[label]`: the `History` of a run, which may still be going on. Draws without pyplot, so any thread may call it.
+    `runs[label]`: the `History` of a run, which may still be going on.
     """
     figure = Figure(figsize=(9.5, 4.3), layout="none")
     axes = figure.subplots(1, 2)
@@ -203,25 +195,21 @@ def live_curves(runs: dict, epochs: int) -> None:
         axis.xaxis.get_major_locator().set_params(integer=True)
     if runs:
         figure.legend(loc="upper center", ncols=3)
-    axes[1].text(
-        0.98, 0.03, "dashed: training\nsolid: validation", transform=axes[1].transAxes, ha="right", fontsize=11
-    )
-    scores = "; ".join(
-        f"{label}: {len(history.epochs)} epochs, best {100 * history.best_accuracy:.1f} %"
-        for label, history in runs.items()
-    )
+    axes[1].text(0.98, 0.03, "dashed: training\nsolid: validation", transform=axes[1].transAxes, ha="right",
+                 fontsize=11)
+    scores = "; ".join(f"{label}: {len(history.epochs)} epochs, best {100 * history.best_accuracy:.1f} %"
+                       for label, history in runs.items())
     show(figure, f"Training and validation loss and accuracy by epoch. Validation accuracy: {scores}.")
 
 
 def picture_answers(image, answers: dict) -> None:
     """An image (3, H, W) uint8, and beside it bars of confidence: `answers[label]` = [(class, 0 to 1), ...].
 
-    All on one axis, whose unit is a tenth of an inch: three axes with their ticks would take three times as long.
+    All on one axis, whose unit is a tenth of an inch.
     """
     tall = max(33, 1 + sum(3.6 + 2.3 * len(given) for given in answers.values()))
-    figure = plt.figure(figsize=(9.5, tall / 10), layout="none")
-    axis = figure.add_axes((0, 0, 1, 1), xlim=(0, 95), ylim=(tall, 0))
-    axis.set_axis_off()
+    figure, axis = page(9.5, tall / 10)
+    axis.set(xlim=(0, 95), ylim=(tall, 0))
     axis.imshow(np.asarray(image).transpose(1, 2, 0), extent=(1, 30, 32, 3), aspect="auto", interpolation="nearest")
     axis.text(1, 1.6, f"the picture, {image.shape[-1]} x {image.shape[-2]} pixels", va="center", fontsize=12)
     y = 1.6
