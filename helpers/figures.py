@@ -56,13 +56,13 @@ matplotlib.rcParams.update(
 class Drawing:
     """A figure that is drawn: what a notebook shows of it, a PNG with `alt` as its alternative text."""
 
-    def __init__(self, figure: Figure, alt: str):
+    def __init__(self, figure: Figure, alt: str, at_once: bool = False):
         self.name, self.alt = repr(figure), alt
         png = io.BytesIO()
         # A panel must answer at once. A figure that was laid out by hand needs no trimming, for which it would be drawn
         # twice; little compression costs a few kilobytes and saves 30 milliseconds.
         trim = "tight" if figure.get_layout_engine() else None
-        figure.savefig(png, format="png", bbox_inches=trim, pil_kwargs={"compress_level": 1})
+        figure.savefig(png, format="png", bbox_inches=trim, pil_kwargs={"compress_level": 1 if at_once else 9})
         self.png = base64.b64encode(png.getvalue()).decode()
 
     def __repr__(self) -> str:
@@ -78,11 +78,11 @@ class Drawing:
 
 def show(figure: Figure, alt: str) -> None:
     """Display a figure as PNG with `alt` as its alternative text."""
-    drawing, collected = Drawing(figure, alt), _collected.get()
+    collected = _collected.get()
     if collected is None:
-        display(drawing)
+        display(Drawing(figure, alt))
     else:
-        collected.append(drawing.html())
+        collected.append(Drawing(figure, alt, at_once=True).html())
 
 
 # Where `rendered` gathers figures; None: they are displayed. A thread has its own: a panel may draw while a cell runs.
