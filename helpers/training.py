@@ -103,8 +103,7 @@ def train_epoch(run: Run, inputs: Tensor, labels: Tensor, prepare: Callable[[Ten
             run.schedule.step()
     loss, right = torch.stack(sums).cpu().double().sum(0).tolist()
     if not math.isfinite(loss):
-        raise FloatingPointError("The loss is no longer a number; try a smaller learning rate. The network has the "
-                                 "weights of its best epoch so far, or those that it came with.")
+        raise FloatingPointError("The loss is no longer a number; try a smaller learning rate.")
     return {"train_loss": loss / len(labels), "train_accuracy": right / len(labels), "lr": lr}
 
 
