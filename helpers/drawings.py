@@ -22,6 +22,7 @@ PARTS = ("train", "val", "test", "final")  # "final" is for the last exam of not
 # How things are dealt out, twenty at a time: ten for training, three each for validation and test, four set aside.
 DEAL = ("train", "final", "train", "val", "train", "test", "train", "final", "train", "val",
         "train", "test", "train", "final", "train", "val", "train", "test", "train", "final")
+MANY = 5  # drawings; a thing that has so many weighs in a split
 
 
 class Drawing(NamedTuple):
@@ -69,7 +70,7 @@ def _tiles() -> tuple[np.ndarray, np.ndarray]:
     tile, columns, found = document["tile"], document["columns"], []
     coloured = sum(drawing.coloured for drawing in table())
     for name, mode, count in (("masks", "L", len(table()) - coloured), ("coloured", "RGBA", coloured)):
-        path = ASSETS / f"{name}.png"
+        path = ASSETS / f"{name}.webp"
         try:
             sheet = np.asarray(Image.open(path).convert(mode))
             grid = sheet.reshape(sheet.shape[0] // tile, tile, columns, tile, -1).swapaxes(1, 2)
@@ -104,8 +105,8 @@ def pixels(numbers: Sequence[int]) -> np.ndarray:
 def _deal() -> dict[str, str]:
     """The part that each thing belongs to.
 
-    The things of a class stand in order of kind (with coloured drawings or without), artist and number of drawings,
-    and are dealt out like cards: so each part gets its share of each kind and artist. Each class starts elsewhere in
+    The things of a class stand in order of kind (coloured or not, with few drawings or many) and of artist, and are
+    dealt out like cards: so each part gets its share of each kind and artist. Each class starts elsewhere in
     DEAL, and every other one swaps validation and test, so that none of the two gets the odd one out each time.
     """
     part_of, classes = {}, sorted({drawing.label for drawing in table()})
@@ -115,7 +116,7 @@ def _deal() -> dict[str, str]:
             if drawing.label == label:
                 of_thing.setdefault(drawing.thing, []).append(drawing)
         order = sorted(of_thing, key=lambda t: (
-            any(d.coloured for d in of_thing[t]), of_thing[t][0].artist, len(of_thing[t]), t))
+            any(d.coloured for d in of_thing[t]), len(of_thing[t]) >= MANY, of_thing[t][0].artist, t))
         swap = {"val": "test", "test": "val"} if c % 2 else {}
         for k, thing in enumerate(order):
             part = DEAL[(k + 7 * c) % len(DEAL)]

@@ -137,6 +137,9 @@ def collect(root: Path, processes: int = 2) -> list[Drawing]:
         for drawing, tile in zip(found, tiles, strict=True):
             drawing.pixels = tile
     found = [drawing for drawing in found if drawing.pixels is not None]
+    for drawing in found:
+        if not drawing.coloured:
+            drawing.pixels[..., :3] = 0
     gone = set()
     for kind in kinds(found):
         pixels = np.stack([found[k].pixels for k in kind])
@@ -171,8 +174,9 @@ def sets_of(root: Path, prefixes: set[str]) -> dict[str, dict[str, str]]:
         author = AUTHORS.get(prefix, about["author"]["name"])
         found[prefix] = {
             "title": about["name"], "author": author, "artist": ARTISTS.get(author, author),
-            "address": about["author"].get("url", ""), "licence": about["license"]["spdx"],
-            "licence_address": about["license"].get("url", "")}
+            "address": about["author"].get("url") or f"https://icon-sets.iconify.design/{prefix}/",
+            "licence": about["license"]["spdx"],
+            "licence_address": about["license"].get("url") or f"https://spdx.org/licenses/{about['license']['spdx']}"}
     return found
 
 
@@ -186,7 +190,7 @@ def sheet(tiles: np.ndarray) -> Image.Image:
 
 
 def write(drawings: list[Drawing], root: Path, out: Path) -> None:
-    """Write `masks.png`, `coloured.png`, `drawings.json` and `LICENCES.md` to `out`."""
+    """Write `masks.webp`, `coloured.webp`, `drawings.json` and `LICENCES.md` to `out`."""
     about = sets_of(root, {drawing.set for drawing in drawings})
     shown = things(drawings, {prefix: entry["artist"] for prefix, entry in about.items()})
     order = sorted(range(len(drawings)), key=lambda k: (
@@ -194,8 +198,9 @@ def write(drawings: list[Drawing], root: Path, out: Path) -> None:
     drawings, shown = [drawings[k] for k in order], [shown[k] for k in order]
     masks = [drawing.pixels[..., 3] for drawing in drawings if not drawing.coloured]
     out.mkdir(parents=True, exist_ok=True)
-    sheet(np.stack(masks)).save(out / "masks.png", optimize=True)
-    sheet(np.stack([drawing.pixels for drawing in drawings[len(masks):]])).save(out / "coloured.png", optimize=True)
+    sheets = {"masks": np.stack(masks), "coloured": np.stack([d.pixels for d in drawings[len(masks):]])}
+    for name, tiles in sheets.items():  # a third smaller than PNG, and as lossless
+        sheet(tiles).save(out / f"{name}.webp", lossless=True, exact=True, quality=100, method=6)
     rows = [[thing, d.label, d.set, d.name] for thing, d in zip(shown, drawings, strict=True)]
     table = {"tile": TILE, "columns": COLUMNS, "masks": len(masks), "packages": PACKAGES, "sets": about}
     lines = [json.dumps(entry, ensure_ascii=False) for entry in rows]
