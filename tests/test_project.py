@@ -16,8 +16,8 @@ HELPERS, TESTS = ROOT / "helpers", ROOT / "tests"
 # A helper imports only what stands before it. A lesson's own figures, panels and checks come last; they may use all
 # that lessons share and one another in this order, and nothing of another lesson.
 ORDER = ("install", "progress", "fetch.downloads", "fetch.stl10", "fetch.weights", "images", "pictures", "pocket",
-         "datasets", "preprocess", "networks", "lab", "hardware", "inference", "intervals", "features", "history",
-         "checkpoints", "training", "anatomy", "gradcam", "figures", "panel", "verdict")
+         "drawings", "datasets", "preprocess", "networks", "lab", "hardware", "inference", "intervals", "features",
+         "history", "checkpoints", "training", "anatomy", "gradcam", "figures", "panel", "verdict")
 LESSON = ("plots", "panels", "checks")
 
 
@@ -37,7 +37,7 @@ READERS, (BASE, *AUTHORS) = requirements(), requirements("tests/requirements.txt
 def packages(*paths: Path) -> set[str]:
     """The packages whose modules these files import, under the names that requirements give them."""
     package = {"PIL": "pillow", "sklearn": "scikit-learn", "IPython": "ipykernel", "traitlets": "ipykernel",
-               "yaml": "pyyaml"}
+               "yaml": "pyyaml", "fontTools": "fonttools", "resvg_py": "resvg-py"}
     used = {name.split(".")[0] for path in paths for name in imports(path)}
     return {package.get(name, name) for name in used - {"helpers", "tests"} - set(sys.stdlib_module_names)}
 
@@ -48,8 +48,13 @@ def test_requirements_are_lower_bounds():
     assert [line for line in READERS + AUTHORS if not re.fullmatch(r"[A-Za-z0-9_.-]+>=[0-9.]+", line)] == []
 
 
+MAKE = tuple(HELPERS.glob("make/*.py"))  # what authors run
+SHARED = tuple(set(HELPERS.rglob("*.py")) - set(MAKE))
+
+
 def test_every_package_that_helpers_import_is_required():
-    assert packages(*HELPERS.rglob("*.py")) - names(READERS) == set()
+    assert packages(*SHARED) - names(READERS) == set()
+    assert packages(*MAKE) - names(READERS + AUTHORS) == set()
 
 
 def test_every_package_that_tests_import_is_required_where_they_run():
@@ -60,8 +65,8 @@ def test_every_package_that_tests_import_is_required_where_they_run():
 
 def test_nobody_installs_what_they_do_not_need():
     """A reader's packages are used by helpers, or open and test notebooks; ruff is a program that no module imports."""
-    assert names(READERS) - packages(*HELPERS.rglob("*.py")) - set(install.ELSEWHERE) == set()
-    assert names(AUTHORS) - packages(*TESTS.glob("slow/*.py")) - {"ruff"} == set()
+    assert names(READERS) - packages(*SHARED) - set(install.ELSEWHERE) == set()
+    assert names(AUTHORS) - packages(*TESTS.glob("slow/*.py"), *MAKE) - {"ruff"} == set()
     assert names(READERS) & names(AUTHORS) == set()
 
 
