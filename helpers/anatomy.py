@@ -4,9 +4,11 @@ Everything here is for networks whose layers run one after the other, as VGG's d
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +16,14 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from helpers.networks import evaluating
+
+# What a unit sees of its layer's input. Of these, the unit at its own place and no neighbours of it (batch norm in
+# evaluation mode); of the next, a window of fixed size; of the others, a window that depends on the input's size.
+POINTWISE = (nn.Identity, nn.Flatten, nn.Dropout, nn.Dropout2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.LocalResponseNorm,
+             nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Tanh)
+WINDOWS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.LPPool2d)
+ADAPTIVE = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+FRAMES = (nn.ConstantPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d)  # they only add a border
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,9 @@ class Layer:
 
     A unit is one number of the output. Along each side it sees `receptive_field` pixels of the image, its neighbour
     the same number `jump` pixels further on, and the first unit's field begins at pixel `offset`. Fields may reach over
-    the image's border, into the zeros that padding adds. A fully connected layer sees the whole image.
+    the image's border, into the zeros that padding adds. All units of a fully connected layer see the same, the whole
+    image, so there `jump` is 0. Where an adaptive pooling has windows of several sizes, which can't be otherwise if the
+    sides don't divide, the widest field and the mean distance stand for all.
     """
 
     name: str
@@ -76,48 +88,77 @@ def layer_table(model: nn.Module, image_size: int) -> list[Layer]:
     Works for a model on any device: the pass that finds the shapes runs on the `meta` device, where tensors have a
     shape and no contents, so it costs no time and leaves the weights alone.
 
-    Raises `ValueError` if the image is too small for the network.
+    Raises `ValueError` if the image is too small for the network, if its layers don't run one after the other, or for
+    a layer of which it is not known what its units see.
     """
-    shapes: list[tuple[str, nn.Module, tuple, tuple]] = []
-    names = {module: name for name, module in leaves(model)}
-
-    def note(layer, inputs, output):
-        shapes.append((names[layer], layer, tuple(inputs[0].shape[1:]), tuple(output.shape[1:])))
-
-    ghosts = {key: value.to("meta") for key, value in [*model.named_parameters(), *model.named_buffers()]}
-    dtype = next(model.parameters()).dtype
-    with watching(model, names, note):
-        try:
-            functional_call(model, ghosts, torch.empty(1, 3, image_size, image_size, dtype=dtype, device="meta"))
-        except (RuntimeError, ValueError, TypeError) as error:
-            raise ValueError(f"Images of {image_size} pixels a side do not fit through this network.") from error
-
     rows, field, jump, offset, block = [], 1, 1, 0, 1
-    for name, layer, before, after in shapes:
-        products = 0
-        if isinstance(layer, nn.Conv2d):
-            products = layer.weight[0].numel() * after[0] * after[1] * after[2]
-        elif isinstance(layer, nn.Linear):
-            products = layer.weight.numel()
-            field, jump, offset = image_size, image_size, 0
-        if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
-            kernel, stride, padding, dilation = (_side(getattr(layer, key))
-                                                 for key in ("kernel_size", "stride", "padding", "dilation"))
-            field, offset = field + (kernel - 1) * dilation * jump, offset - padding * jump
-            jump *= stride
-        elif isinstance(layer, nn.AdaptiveAvgPool2d) and before[1] != after[1]:
-            # Its windows differ in size and distance; the widest one and the mean distance stand for all.
-            windows = [-(-(k + 1) * before[1] // after[1]) - k * before[1] // after[1] for k in range(after[1])]
-            field, jump = field + (max(windows) - 1) * jump, round(jump * before[1] / after[1])
+    first, end = 0, image_size  # the pixels that any unit sees: strides may skip the last ones
+    for name, layer, before, after in _passes(model, image_size):
+        if isinstance(layer, nn.Linear) and len(before) == 1:
+            field, jump, offset = end - first, 0, first
+        elif jump:  # else a fully connected layer has come before, and what its units see does not change any more
+            span, stride, padding = _window(f"{name} ({type(layer).__name__})", layer, before, after)
+            field, offset, jump = field + (span - 1) * jump, offset - padding * jump, max(1, round(jump * stride))
+            if isinstance(layer, WINDOWS):
+                first, end = max(first, offset), min(end, offset + (after[-1] - 1) * jump + field)
         inside = block if name.startswith("features") else 0
         parameters = sum(p.numel() for p in layer.parameters())
+        products = _multiply_adds(layer, after)
         rows.append(Layer(name, type(layer).__name__, after, parameters, products, field, jump, offset, inside))
         block += isinstance(layer, nn.MaxPool2d)
     return rows
 
 
-def _side(value: int | tuple[int, int]) -> int:
-    return value if isinstance(value, int) else value[0]
+def _passes(model: nn.Module, image_size: int) -> list[tuple[str, nn.Module, tuple[int, ...], tuple[int, ...]]]:
+    """(name, layer, shape of its input, shape of its output) of every layer, in the order they run."""
+    shapes, names = [], {module: name for name, module in leaves(model)}
+
+    def note(layer, inputs, output):
+        output = output[0] if isinstance(output, tuple) else output  # a pooling may give places beside its values
+        shapes.append((names[layer], layer, tuple(inputs[0].shape[1:]), tuple(output.shape[1:])))
+
+    ghosts = {key: value.to("meta") for key, value in [*model.named_parameters(), *model.named_buffers()]}
+    dtype = next((p.dtype for p in model.parameters()), None)
+    with watching(model, names, note):
+        try:
+            functional_call(model, ghosts, torch.empty(1, 3, image_size, image_size, dtype=dtype, device="meta"))
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise ValueError(f"Images of {image_size} pixels a side do not fit through this network.") from error
+    for (one, _, _, given), (other, _, taken, _) in pairwise(shapes):
+        if taken not in (given, (math.prod(given),)):  # the same, or made flat in between
+            raise ValueError(f"{other} does not take what {one} gives, but a layer table is for layers that run one "
+                             "after the other.")
+    return shapes
+
+
+def _window(label: str, layer: nn.Module, before: tuple, after: tuple) -> tuple[int, float, int]:
+    """Along a side: how many units of its input a unit sees, how far apart neighbours are, how wide the padding is."""
+
+    def side(value: int | tuple[int, ...]) -> int:
+        sides = {value} if isinstance(value, int) else set(value)
+        if len(sides) > 1:
+            raise ValueError(f"{label} has windows that are not square, and a layer table is for square ones.")
+        return sides.pop()
+
+    if isinstance(layer, POINTWISE):
+        return 1, 1, 0
+    if isinstance(layer, FRAMES):
+        return 1, 1, side(layer.padding)
+    if isinstance(layer, ADAPTIVE):
+        rows, parts = side(before[1:]), side(after[1:])
+        # The windows may differ in size and distance; the widest one and the mean distance stand for all.
+        return max(-(-(k + 1) * rows // parts) - k * rows // parts for k in range(parts)), rows / parts, 0
+    if isinstance(layer, WINDOWS):
+        span = (side(layer.kernel_size) - 1) * side(getattr(layer, "dilation", 1)) + 1
+        padding = getattr(layer, "padding", 0)
+        padding = {"same": (span - 1) // 2, "valid": 0}[padding] if isinstance(padding, str) else side(padding)
+        return span, side(layer.stride or layer.kernel_size), padding
+    raise ValueError(f"A layer table can't be made here: it is not known what a unit of {label} sees.")
+
+
+def _multiply_adds(layer: nn.Module, shape: tuple[int, ...]) -> int:
+    """A layer's products for an output of this shape: the weights of one unit, for each unit."""
+    return layer.weight[0].numel() * math.prod(shape) if isinstance(layer, (nn.Conv2d, nn.Linear)) else 0
 
 
 def text(table: list[Layer], everything: bool = False) -> str:
@@ -129,7 +170,7 @@ def text(table: list[Layer], everything: bool = False) -> str:
     rows = []
     for row in table:
         if everything or row.kind not in ("ReLU", "Dropout", "Identity"):
-            sees = "all" if len(row.shape) == 1 else f"{row.receptive_field}"
+            sees = f"{row.receptive_field}" if row.jump else "all"
             rows.append((row.name, row.kind, " x ".join(map(str, row.shape)), f"{row.parameters:,}",
                          f"{row.multiply_adds:,}", sees))
     total = totals(table)
@@ -214,7 +255,7 @@ def memory_of_step(model: nn.Module, inputs: Tensor, labels: Tensor) -> dict[str
             kept[storage._cdata] = storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = cross_entropy(model(inputs), labels)
     size = sum(p.numel() * p.element_size() for p in model.parameters())
     trainable = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)

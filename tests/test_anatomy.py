@@ -1,4 +1,6 @@
 """Layer tables, receptive fields and feature maps: against published facts and against the network's behaviour."""
+import random
+
 import pytest
 import torch
 from torch import nn
@@ -36,20 +38,147 @@ def test_text_has_every_layer_with_weights_and_the_totals(vgg16_table):
     assert "ReLU" not in anatomy.text(vgg16_table) and "ReLU" in anatomy.text(vgg16_table, everything=True)
 
 
-def test_receptive_field_is_what_the_gradient_reaches():
-    layers = nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), nn.Conv2d(2, 2, 2, stride=2), nn.Conv2d(2, 2, 5, padding=2),
-                           nn.Conv2d(2, 2, 2, stride=2), nn.Conv2d(2, 2, 3, padding=2, dilation=2))
-    for parameter in layers.parameters():
-        nn.init.ones_(parameter)  # so that no path from a pixel to a unit cancels
-    table = anatomy.layer_table(layers, 96)
-    for depth, row in enumerate(table, start=1):
-        y, x = row.shape[1] // 2, row.shape[2] // 2 - 1
-        image = torch.zeros(1, 3, 96, 96, requires_grad=True)
-        layers[:depth](image)[0, 0, y, x].backward()
-        rows, columns = image.grad[0, 0].nonzero().T
-        reached = (int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
-        assert row.field(y, x) == reached
+# --- receptive fields, measured ----------------------------------------------------------------------------------
 
+def reached(layers: nn.Sequential, size: int, y: int, x: int) -> tuple[int, int, int, int]:
+    """The pixels that can change the unit (y, x), found by gradients: (left, top, right, bottom) as in `Layer.field`.
+
+    All weights are positive, so no path cancels. A max pooling passes the gradient to the largest input alone: with
+    values that rise to the right and downwards that is the last of its window, with falling ones the first.
+    """
+    ramp = torch.linspace(0.5, 1, size, dtype=torch.float64)
+    found = []
+    for rising in (ramp, ramp.flip(0)):
+        image = (rising[:, None] + rising).expand(1, 3, size, size).clone().requires_grad_()
+        layers(image)[0, 0, y, x].backward()
+        rows, columns = image.grad[0, 0].nonzero().T
+        found.append((int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1))
+    one, other = found
+    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
+
+
+def positive(*layers: nn.Module) -> nn.Sequential:
+    stack = nn.Sequential(*layers).double().eval()
+    for parameter in stack.parameters():
+        nn.init.constant_(parameter, 0.1)
+    return stack
+
+
+def check_fields(stack: nn.Sequential, size: int) -> int:
+    """Compare the table with what is measured for a unit in the middle; returns for how many layers."""
+    compared = 0
+    for depth, row in enumerate(anatomy.layer_table(stack, size), start=1):
+        y, x = row.shape[1] // 2, max(row.shape[2] // 2 - 1, 0)
+        field = row.field(y, x)
+        if min(field) >= 0 and max(field) <= size:  # at the border, zeros of the padding take part
+            assert field == reached(stack[:depth], size, y, x), (row, stack)
+            compared += 1
+    return compared
+
+
+POOLINGS = {
+    "mean": nn.AvgPool2d(2), "mean with steps": nn.AvgPool2d(3, stride=2, padding=1), "norm": nn.LPPool2d(2, 3),
+    "up to the edge": nn.AvgPool2d(2, ceil_mode=True), "max with gaps": nn.MaxPool2d(3, 2, padding=1, dilation=2),
+    "to 16 x 16": nn.AdaptiveAvgPool2d(16), "max to 16 x 16": nn.AdaptiveMaxPool2d((16, 16)),
+    "same": nn.Conv2d(3, 3, 4, padding="same", dilation=2), "valid": nn.Conv2d(3, 3, 5, padding="valid"),
+    "grouped": nn.Conv2d(3, 3, 3, stride=2, groups=3), "frame": nn.ZeroPad2d(2), "mirror": nn.ReflectionPad2d(1),
+}
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_receptive_field_behind_each_kind_of_window(name):
+    stack = positive(POOLINGS[name], nn.Conv2d(3, 3, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(3, 3, 3))
+    assert check_fields(stack, 48) == 5
+
+
+def test_a_pooling_by_means_counts():
+    assert anatomy.layer_table(nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(3, 3, 3)), 96)[-1].receptive_field == 6
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_receptive_field_is_what_the_gradient_reaches(seed):
+    """Random stacks of all windows that the table knows."""
+    draw = random.Random(seed)
+    layers, side = [], 96
+    while len(layers) < 7:
+        kernel, stride, dilation = draw.randint(1, 5), draw.choice((1, 1, 2, 3)), draw.choice((1, 1, 2))
+        padding, ceil = draw.randint(0, kernel // 2), draw.random() < 0.5
+        layers.append(draw.choice((
+            nn.Conv2d(3, 3, kernel, stride, padding, dilation), nn.Conv2d(3, 3, kernel, 1, "same", dilation),
+            nn.MaxPool2d(kernel, stride, padding, dilation, ceil_mode=ceil), nn.LPPool2d(2, kernel, stride),
+            nn.AvgPool2d(kernel, stride, padding, ceil_mode=ceil), nn.AvgPool2d(kernel), nn.ReLU())))
+        try:
+            side = anatomy.layer_table(positive(*layers), 96)[-1].shape[1]
+        except ValueError:
+            layers.pop()
+        if side < 3:
+            break
+    assert check_fields(positive(*layers), 96) >= 2
+
+
+def test_the_widest_window_stands_for_all_of_a_pooling_that_does_not_divide():
+    stack = positive(nn.Conv2d(3, 3, 3), nn.AdaptiveAvgPool2d(4))  # 10 rows into 4: windows of 3 and 4 rows
+    row = anatomy.layer_table(stack, 12)[-1]
+    widths = {right - left for left, _, right, _ in (reached(stack, 12, y, y) for y in range(4))}
+    assert row.receptive_field == max(widths) == 5
+
+
+def test_a_fully_connected_layer_sees_what_arrives():
+    stack = positive(nn.Conv2d(3, 2, 1, stride=2), nn.Flatten(), nn.Linear(2 * 48 * 48, 2), nn.ReLU())
+    convolved, flat, linear, relu = anatomy.layer_table(stack, 96)  # the last row and column are skipped
+    assert (linear.field(0, 1), relu.jump) == ((0, 0, 95, 95), 0)
+    image = torch.ones(1, 3, 96, 96, dtype=torch.float64, requires_grad=True)
+    stack(image)[0, 1].backward()
+    assert image.grad[0, 0].nonzero().amax(0).tolist() == [94, 94]
+    assert flat.receptive_field == 1 and linear.multiply_adds == 2 * 2 * 48 * 48
+    sees = [line.split()[-1] for line in anatomy.text([convolved, flat, linear, relu], everything=True).splitlines()]
+    assert sees[2:6] == ["1", "1", "all", "all"]
+
+
+def test_multiply_adds_are_the_products_of_every_position():
+    layers = nn.Sequential(nn.Conv2d(3, 6, 3), nn.Conv2d(6, 8, 3, groups=2, stride=2), nn.Conv2d(8, 8, 1, groups=8))
+    rows = anatomy.layer_table(layers, 21)
+    assert [row.multiply_adds for row in rows] == [19 * 19 * 6 * 3 * 9, 9 * 9 * 8 * 3 * 9, 9 * 9 * 8]
+
+
+class Twice(nn.Module):
+    def forward(self, x):
+        return 2 * x
+
+
+class Shortcut(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.beside = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(3, 8, 1)
+
+    def forward(self, x):
+        return self.first(x) + self.beside(x)
+
+
+@pytest.mark.parametrize("layer, problem", [
+    (nn.Conv2d(3, 3, (3, 1)), r"0 \(Conv2d\) has windows that are not square"),
+    (nn.AvgPool2d((2, 4)), r"0 \(AvgPool2d\) has windows that are not square"),
+    (nn.Conv2d(3, 3, 3, padding=(1, 0)), r"0 \(Conv2d\) has windows that are not square"),
+    (nn.AdaptiveAvgPool2d((4, 8)), r"0 \(AdaptiveAvgPool2d\) has windows that are not square"),
+    (nn.ZeroPad2d((1, 2, 0, 0)), r"0 \(ZeroPad2d\) has windows that are not square"),
+    (nn.Upsample(scale_factor=2), r"it is not known what a unit of 0 \(Upsample\) sees"),
+    (nn.ConvTranspose2d(3, 3, 2), r"it is not known what a unit of 0 \(ConvTranspose2d\) sees"),
+    (nn.GroupNorm(1, 3), r"it is not known what a unit of 0 \(GroupNorm\) sees"),
+    (nn.Linear(96, 4), r"it is not known what a unit of 0 \(Linear\) sees"),
+    (Twice(), r"it is not known what a unit of 0 \(Twice\) sees"),
+    (Shortcut(), "0.beside does not take what 0.first gives, but a layer table is for layers that run one after"),
+])
+def test_what_a_table_cannot_know_gets_one_sentence(layer, problem):
+    with pytest.raises(ValueError, match=problem):
+        anatomy.layer_table(nn.Sequential(layer), 96)
+
+
+def test_a_network_without_weights_has_a_table_too():
+    row, = anatomy.layer_table(nn.Sequential(nn.MaxPool2d(2)), 10)
+    assert (row.shape, row.receptive_field, row.parameters, row.multiply_adds) == ((3, 5, 5), 2, 0, 0)
+
+
+# --- the table and the network -----------------------------------------------------------------------------------
 
 def test_table_leaves_the_model_untouched():
     model = networks.build("pocket_vgg").train()
@@ -100,3 +229,11 @@ def test_the_visible_part_of_a_field_stays_inside_the_image(vgg16_table):
     assert rows["features.0"].visible(0, 5, 224) == (4, 0, 7, 2)
     assert rows["features.30"].visible(0, 6, 224)[1::2] == (0, rows["features.30"].field(0, 6)[3])
     assert rows["features.30"].visible(3, 6, 224)[2] == 224
+
+
+def test_memory_of_a_step_is_counted_where_gradients_are_switched_off():
+    model = networks.build("pocket_vgg", device="meta")
+    batch = torch.empty(4, 3, 96, 96, device="meta"), torch.empty(4, dtype=torch.long, device="meta")
+    expected = anatomy.memory_of_step(model, *batch)
+    with torch.no_grad():
+        assert anatomy.memory_of_step(model, *batch) == expected and expected["activations"] > 0
