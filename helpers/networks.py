@@ -309,7 +309,7 @@ def fold_first_linear(model: VGG, image_size: int = 96) -> VGG:
     """Shrink the first fully connected layer to what images of this size need; the logits stay the same.
 
     VGG's `avgpool` brings every feature map to 7 x 7. Where the map that arrives is smaller (3 x 3 for 96 pixels), the
-    49 values a channel are fixed linear combinations of 9, so the pooling can be multiplied into the layer's weights:
+    49 values per channel are fixed linear combinations of 9, so the pooling can be multiplied into the layer's weights:
     W' = W P with P the (49, 9) pooling matrix. Changes `model` in place and returns it; `avgpool` becomes the identity.
     What was frozen stays frozen. A network that is folded for this size already is left as it is.
 
