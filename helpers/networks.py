@@ -78,18 +78,18 @@ def build(
         ValueError: unknown name or weights, or weights without the head that `num_classes=None` asks for.
         RuntimeError: weights that can't be read or fetched.
     """
-    categories = _card_of(name, weights or "default")["categories"]
-    if weights and not categories and num_classes is None:
+    categories = _card_of(name, "default" if weights is None else weights)["categories"]
+    if not categories and num_classes is None:
         raise ValueError(f"{weights} holds the convolutions of {name} alone: say with num_classes how many outputs its "
                          "new classifier should have.")
     with torch.device("meta"):
         model = _pocket_plan(len(categories)) if name == "pocket_vgg" else getattr(models, name)()
     if torch.device(device).type != "meta":
-        if weights:
+        if weights is not None:
             model.load_state_dict(read_weights(name, weights), assign=True)  # no copy: what was read is the weights
-        if not weights or not categories:
+        if weights is None or not categories:
             recipe = _for_narrow_layers if name == "pocket_vgg" else _as_torchvision_does
-            _draw(model.classifier if weights else model, seed, recipe)
+            _draw(model if weights is None else model.classifier, seed, recipe)
         model.to(device)
     return model if num_classes is None else replace_head(model, num_classes, seed=seed)
 

@@ -8,6 +8,8 @@ from torchvision import models
 
 from helpers import anatomy, networks
 
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+
 
 @pytest.fixture(scope="module")
 def vgg16_table():
