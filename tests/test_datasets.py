@@ -18,7 +18,7 @@ POCKET_TEST_SHA256 = "7d9497d4dd3e3b78cd02f4043c45d90289fd074d2ac903d8bf7843e1fb
 
 
 def test_unknown_names_are_answered_with_the_valid_ones():
-    with pytest.raises(ValueError, match="'cifar'; choose one of pocket, digits, stl10"):
+    with pytest.raises(ValueError, match="'cifar'; choose one of pocket, world, digits, stl10"):
         datasets.load("cifar", "train")
     with pytest.raises(ValueError, match="'valid'; choose one of train, val, test"):
         datasets.load("pocket", "valid")
