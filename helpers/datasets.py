@@ -12,19 +12,20 @@ from helpers.fetch import downloads
 from helpers.fetch import stl10 as stl10_files
 from helpers.images import ImageSplit, check_split, whole_number
 from helpers.pocket import CLASSES, SIZE, pocket
+from helpers.world import world
 
-NAMES = ("pocket", "digits", "stl10")
+NAMES = ("pocket", "digits", "stl10")  # those that a lesson can be set up with
 
 
 def load(name: str, split: str, root: str | Path | None = None) -> ImageSplit:
-    """One split ("train", "val" or "test") of the data set `name` ("pocket", "digits" or "stl10").
+    """One split ("train", "val" or "test") of the data set `name` ("pocket", "world", "digits" or "stl10").
 
-    `root` is the folder that holds STL-10's files; the other two come with the course's packages. Every call gives
+    `root` is the folder that holds STL-10's files; the others come with the course and its packages. Every call gives
     images of its own: what is written into them changes no later one. Raises `ValueError` for an unknown name or split.
     """
-    if name not in NAMES:
-        raise ValueError(f"Unknown data set {name!r}; choose one of {', '.join(NAMES)}.")
-    loaders = {"pocket": pocket, "digits": digits, "stl10": functools.partial(stl10, root=root)}
+    loaders = {"pocket": pocket, "world": world, "digits": digits, "stl10": functools.partial(stl10, root=root)}
+    if name not in list(loaders):
+        raise ValueError(f"Unknown data set {name!r}; choose one of {', '.join(loaders)}.")
     return loaders[name](split)
 
 

@@ -18,14 +18,14 @@ POCKET_TEST_SHA256 = "7d9497d4dd3e3b78cd02f4043c45d90289fd074d2ac903d8bf7843e1fb
 
 
 def test_unknown_names_are_answered_with_the_valid_ones():
-    with pytest.raises(ValueError, match="'cifar'; choose one of pocket, digits, stl10"):
+    with pytest.raises(ValueError, match="'cifar'; choose one of pocket, world, digits, stl10"):
         datasets.load("cifar", "train")
     with pytest.raises(ValueError, match="'valid'; choose one of train, val, test"):
         datasets.load("pocket", "valid")
 
 
 @pytest.mark.parametrize("name, split, told", [
-    (["pocket"], "val", r"^Unknown data set \['pocket'\]; choose one of pocket, digits, stl10.$"),
+    (["pocket"], "val", r"^Unknown data set \['pocket'\]; choose one of pocket, world, digits, stl10.$"),
     ("digits", "valid", "^Unknown split 'valid'; choose one of train, val, test.$"),
     ("pocket", ["val"], r"^Unknown split \['val'\]; choose one of"),
     ("digits", None, "^Unknown split None; choose one of"),
@@ -51,7 +51,7 @@ def same(one, other) -> bool:
     return torch.equal(one.images, other.images) and torch.equal(one.labels, other.labels)
 
 
-@pytest.mark.parametrize("name", ["pocket", "digits"])
+@pytest.mark.parametrize("name", ["pocket", "world", "digits"])
 @pytest.mark.parametrize("few", [False, True])
 def test_a_change_does_not_reach_later_loads(name, few):
     load = lambda: datasets.load(name, "val").few(3) if few else datasets.load(name, "val")
