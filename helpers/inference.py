@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from helpers.hardware import device_of, out_of_memory, within_memory
+from helpers.hardware import NO_ROOM, device_of, within_memory
 from helpers.images import check_data, same_classes
 from helpers.networks import evaluating
 from helpers.preprocess import Preprocess
@@ -69,6 +69,11 @@ def evaluate(model: nn.Module, split, preprocess: Preprocess | None = None, batc
     """
     check_fits(model, split, preprocess)
     same_classes(last_layer(model), split, "what the network has learnt", "data")
+    return examine(model, split, preprocess, batch_size)
+
+
+def examine(model: nn.Module, split, preprocess: Preprocess | None = None, batch_size: int = AT_ONCE) -> Evaluation:
+    """`evaluate` for data that has been checked already: `fit` looks at its exam once, and sits it in every epoch."""
     logits, batch_size = logits_of(model, split.tensors[0], preprocess, batch_size)
     labels = split.tensors[1].to(logits.device)
     loss, accuracy = cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()
@@ -124,7 +129,7 @@ def outputs_of(model: nn.Module, inputs: Tensor, preprocess: Preprocess | None) 
     try:
         logits, _ = logits_of(model, inputs, preprocess)
     except (RuntimeError, ValueError) as error:
-        if out_of_memory(error) or "memory is too small" in str(error):
+        if str(error) == NO_ROOM:
             raise
         size = " x ".join(map(str, inputs.shape[1:]))
         reason = (str(error).splitlines() or [type(error).__name__])[0]

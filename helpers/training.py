@@ -19,7 +19,7 @@ from helpers.checkpoints import Checkpoint, Run, fingerprint, learnt
 from helpers.hardware import Arithmetic, MemoryOfSteps, device_of, resident, within_memory
 from helpers.history import History
 from helpers.images import LARGEST_SEED, same_classes, whole_number
-from helpers.inference import AT_ONCE, check_fits, evaluate, last_layer
+from helpers.inference import AT_ONCE, check_fits, examine, last_layer
 from helpers.networks import evaluating
 from helpers.preprocess import Preprocess
 from helpers.progress import Progress
@@ -148,7 +148,7 @@ def fit(model: nn.Module, train, val, *, lr: float = 1e-3, groups: list[dict] | 
             start = time.perf_counter()
             memory.begin()
             outcome = train_epoch(run, inputs, labels, prepare, batch_size, label_smoothing, epoch_seed)
-            peak, result = memory.peak(), evaluate(model, exam, preprocess, at_once)
+            peak, result = memory.peak(), examine(model, exam, preprocess, at_once)
             at_once = result.batch_size
             run.note(outcome | {"val_loss": result.loss, "val_accuracy": result.accuracy,
                                 "seconds": time.perf_counter() - start, "memory": peak})

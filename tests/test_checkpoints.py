@@ -14,7 +14,7 @@ from torch import nn
 
 from helpers import checkpoints, hardware, training
 from helpers.images import ImageSplit
-from helpers.inference import evaluate
+from helpers.inference import examine
 from helpers.preprocess import Preprocess
 from helpers.training import History, fit
 
@@ -60,11 +60,11 @@ def break_off(monkeypatch, path: Path, after: int, **changes) -> None:
         calls.append(1)
         if len(calls) > after:
             raise BrokenOff
-        return evaluate(*arguments)
+        return examine(*arguments)
 
     calls = []
     with monkeypatch.context() as patch:
-        patch.setattr(training, "evaluate", interrupted)
+        patch.setattr(training, "examine", interrupted)
         with pytest.raises(BrokenOff):
             run(checkpoint=path, **changes)
 

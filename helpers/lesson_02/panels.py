@@ -7,6 +7,7 @@ import html
 import ipywidgets
 
 from helpers import anatomy, figures
+from helpers.hardware import device_of
 from helpers.lesson_02 import plots
 from helpers.panel import Panel, panel
 
@@ -18,7 +19,7 @@ def layer_explorer(model, examples, preprocess, start: int = 0, count: int = 8) 
     box with the two controls, image and layer, then the figure and a table as HTML. An image goes through the network
     once, so that moving along the layers costs only the drawing.
     """
-    size, device = examples.images.shape[-1], next(model.parameters()).device
+    size, device = examples.images.shape[-1], device_of(model)
     table = anatomy.layer_table(model, size)
     rows, total = [row for row in table if row.block and row.kind != "ReLU"], anatomy.totals(table)
     names = [examples.classes[label] for label in examples.labels.tolist()]
