@@ -118,13 +118,13 @@ def check_fits(model: nn.Module, split, preprocess: Preprocess | None, name: str
     if preprocess is not None and inputs.dtype != torch.uint8:
         raise ValueError(f"`preprocess` is for stored images (uint8), and {name} holds {inputs.dtype}: leave it out "
                          "where the inputs are features.")
-    outputs, most = outputs_of(model, inputs[:1], preprocess), int(labels.max())
+    outputs, most = output_count(model, inputs[:1], preprocess), int(labels.max())
     if most >= outputs:
         raise ValueError(f"The network has {outputs} outputs, but the labels of {name} go up to {most}: each class "
                          "needs an output of its own, counted from 0. `networks.replace_head` makes a head that fits.")
 
 
-def outputs_of(model: nn.Module, inputs: Tensor, preprocess: Preprocess | None) -> int:
+def output_count(model: nn.Module, inputs: Tensor, preprocess: Preprocess | None) -> int:
     """How many logits the network gives for one input, (1, ...) as stored. Raises `ValueError` if it gives none."""
     try:
         logits, _ = logits_of(model, inputs, preprocess)
