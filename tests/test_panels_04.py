@@ -359,3 +359,14 @@ def test_mistakes_browser():
     assert "There is no such mistake: dog taken for any other." in shown.value and "<img" not in shown.value
     true.value, answer.value = 0, 1
     assert "2 mistakes (cat taken for dog)" in shown.value
+
+
+def test_a_menu_shows_what_was_chosen_also_where_that_is_any():
+    split = ImageSplit(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), LABELS, ("cat", "dog"))
+    panel = panels.mistakes_browser(split, Evaluation(0.0, 0.5, LOGITS, LABELS), lambda *_: torch.rand(2, 8, 8))
+    controls, shown = panel.children
+    for menu in controls.children:
+        for entry in (*range(len(menu.options)), 0):
+            menu.index = entry
+            assert menu.index == entry, f"the menu {menu.description!r} is blank"
+    assert "2 mistakes (any class taken for any other)" in shown.value

@@ -156,12 +156,15 @@ class LiveTraining(Panel):
         self.figure.value = fitted(figures.rendered(plots.live_curves, self.earlier | self.own, self.epochs))
 
 
+ANY = -1  # the value of a menu's entry "any": with None, which ipywidgets takes for "nothing chosen", it would go blank
+
+
 def mistakes_browser(split, evaluation, explain, count: int = 8) -> Panel:
     """Menus for order, true class, answer and heat map, above `count` mistakes of that kind and a sentence.
 
     `explain(images, classes)` returns a heat map (H, W) from 0 to 1 for each image: where it speaks for that class.
     """
-    classes = [("any", None), *((name, k) for k, name in enumerate(split.classes))]
+    classes = [("any", ANY), *((name, k) for k, name in enumerate(split.classes))]
     wide = {"style": {"description_width": "75px"}, "layout": {"width": "290px"}}
     menus = {
         "most_certain": ipywidgets.Dropdown(options=[("most certain first", True), ("least certain first", False)],
@@ -170,7 +173,8 @@ def mistakes_browser(split, evaluation, explain, count: int = 8) -> Panel:
         "answer": ipywidgets.Dropdown(options=classes, description="answer", **wide),
         "speaks_for": ipywidgets.Dropdown(options=["the answer", "the true class"], description="heat map", **wide)}
 
-    def draw(most_certain: bool, true: int | None, answer: int | None, speaks_for: str) -> str:
+    def draw(most_certain: bool, true: int, answer: int, speaks_for: str) -> str:
+        true, answer = (None if chosen == ANY else chosen for chosen in (true, answer))
         found = evaluation.mistakes(true, answer, most_certain)
         shown = found[:count]
         kind = f"{'any class' if true is None else split.classes[true]} taken for " \

@@ -138,6 +138,7 @@ def change(cell, label: str) -> None:
     control = row.locator(".noUi-handle, select").first
     if control.evaluate("control => control.tagName") == "SELECT":
         count, chosen = control.evaluate("control => [control.options.length, control.selectedIndex]")
+        assert chosen >= 0, f"the menu {label!r} is blank: none of its entries is chosen"
         control.select_option(index=(chosen + 1) % count)
         return
     control.focus()
