@@ -122,7 +122,7 @@ def _passes(model: nn.Module, image_size: int) -> list[tuple[str, nn.Module, tup
     with watching(model, names, note):
         try:
             functional_call(model, ghosts, torch.empty(1, 3, image_size, image_size, dtype=dtype, device="meta"))
-        except (RuntimeError, ValueError, TypeError) as error:
+        except (RuntimeError, ValueError, TypeError, AssertionError) as error:
             raise ValueError(f"Images of {image_size} pixels a side do not fit through this network.") from error
     for (one, _, _, given), (other, _, taken, _) in pairwise(shapes):
         if taken not in (given, (math.prod(given),)):  # the same, or made flat in between

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 from torchvision.models.vgg import VGG
 
 from helpers.images import ImageSplit, check_data, check_images
 from helpers.inference import AT_ONCE, in_batches
-from helpers.networks import in_two
+from helpers.networks import head, in_two
 from helpers.preprocess import Preprocess
 
 
@@ -28,23 +28,38 @@ class Features(TensorDataset):
         self.classes = classes
 
 
-def hidden_features(model: VGG, inputs: Tensor) -> Tensor:
-    """What the head sees: the output of `classifier[5]`, shape (n, hidden), for normalised images (n, 3, H, W)."""
-    return model.classifier[:6](model.avgpool(model.features(inputs)).flatten(1))
+def hidden_features(model: nn.Module, inputs: Tensor) -> Tensor:
+    """What the head sees, for normalised images (n, 3, H, W): shape (n, hidden), in a VGG `classifier[5]`'s output.
+
+    Any network that has a head will do. (SqueezeNet's sees maps, (n, hidden, h, w), which are averaged behind it.)
+    """
+    seen: list[Tensor] = []
+    handle = head(model).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    try:
+        model(inputs)
+    finally:
+        handle.remove()
+    return seen[0]
 
 
 def pooled_features(model: VGG, inputs: Tensor) -> Tensor:
-    """The last feature maps, averaged and maximised over space: shape (n, 2 * channels), for any image size."""
+    """A VGG's last feature maps, averaged and maximised over space: shape (n, 2 * channels), for any image size.
+
+    Raises `ValueError` for another network.
+    """
+    if not isinstance(model, VGG):
+        raise ValueError(f"Only a VGG's maps can be pooled here, and this is a {type(model).__name__}; "
+                         "`hidden_features` works for every network.")
     maps = model.features(inputs)
     return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
 
 
-def extract(model: VGG, split: ImageSplit, preprocess: Preprocess, up_to: str | None = None, compute=hidden_features,
-            views: int = 1, seed: int = 0, store: torch.dtype = torch.float32,
+def extract(model: nn.Module, split: ImageSplit, preprocess: Preprocess, up_to: str | None = None,
+            compute=hidden_features, views: int = 1, seed: int = 0, store: torch.dtype = torch.float32,
             disk: str | Path | None = None) -> Features:
     """One pass over `split` in evaluation mode: features (n, ...) and labels (n,), on the CPU.
 
-    By default the features are what the head sees. The head, `model.classifier[6]`, is trained on them with `fit` as
+    By default the features are what the head sees. The head, `networks.head(model)`, is trained on them with `fit` as
     the whole network is on images. Where more than the head learns, `up_to` names the last frozen layer, such as
     "features.23": kept is its output, and `networks.in_two(model, up_to)[1]` is the rest, to be trained on that.
 
@@ -57,7 +72,7 @@ def extract(model: VGG, split: ImageSplit, preprocess: Preprocess, up_to: str | 
         disk: a folder. The features are kept in a file there, not in memory, and the file goes when they go.
 
     Raises:
-        ValueError: no images, no view of them, or no layer called `up_to`.
+        ValueError: no images, no view of them, no layer called `up_to`, or a network that can't be cut.
         OSError: `disk` is no folder that can be written to.
     """
     check_data(split)

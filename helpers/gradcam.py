@@ -11,24 +11,28 @@ from helpers.anatomy import watching
 def grad_cam(model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
     """Grad-CAM maps (n, H, W) on the CPU for normalised images (n, 3, H, W), and a class (n,) for each image.
 
-    The last feature maps before the last pooling, which are those of the last ReLU that gives maps, are added up, each
+    The last feature maps before the last pooling, those of a ReLU behind the last convolution, are added up, each
     weighted with the mean gradient of the class's logit with respect to it; what is negative is cut off (Selvaraju et
     al., 2017, arXiv 1610.02391). The sum is stretched to the image's size, and each map runs from 0 to 1, its own
     maximum, or is 0 everywhere. The model runs in evaluation mode and is left as it was, frozen or not.
 
-    Raises `ValueError` if no ReLU gives maps with a height and a width.
+    Raises `ValueError` if no ReLU layer behind the last convolution gives maps with a height and a width.
     """
     found = []
 
     def keep(layer, _, output):
-        if output.ndim == 4:
+        if isinstance(layer, nn.Conv2d):
+            found.clear()  # what came before are not the last maps
+        elif output.ndim == 4:
             found[:] = [output.detach().requires_grad_()]  # gradients reach back to these maps, and no further
             return found[0]
 
-    with watching(model, [layer for layer in model.modules() if isinstance(layer, nn.ReLU)], keep), torch.enable_grad():
+    layers = [layer for layer in model.modules() if isinstance(layer, (nn.Conv2d, nn.ReLU))]
+    with watching(model, layers, keep), torch.enable_grad():
         score = model(inputs).gather(1, classes.to(inputs.device)[:, None]).sum()  # the logit of each image's class
     if not found:
-        raise ValueError("Grad-CAM needs feature maps, and no ReLU of this network gives maps with a height and width.")
+        raise ValueError("Grad-CAM needs feature maps: here no ReLU layer behind the last convolution gives any with a "
+                         "height and a width.")
 
     maps = found[0]
     gradient, = torch.autograd.grad(score, maps)

@@ -1,70 +1,37 @@
 """The networks: build one by name, load its weights, replace its head, freeze and unfreeze its layers.
 
-Every network here is torchvision's own `VGG` class: `features` (convolutions), `avgpool`, and a `classifier` of seven
-slots whose last one, `classifier[6]`, is the head. `pocket_vgg` is the same class with narrow layers, small enough for
-a laptop's CPU; its weights ship with the course.
+The lessons use `pocket_vgg`, whose weights ship with the course, and torchvision's `vgg16`. Both are torchvision's own
+`VGG` class: `features` (convolutions), `avgpool`, and a `classifier` of seven slots whose last one, `classifier[6]`, is
+the head. Everything down to "cut in two" is for any of torchvision's networks that classify images.
 """
-
 from __future__ import annotations
 
 import copy
-import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
-from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
-from torchvision import models
-from torchvision.models.vgg import VGG, make_layers
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torchvision.models.resnet import ResNet
+from torchvision.models.vgg import VGG
 
-from helpers.fetch.weights import weights_file, weights_of
-
-ASSETS = Path(__file__).resolve().parent / "assets"
-POCKET_WEIGHTS = ASSETS / "pocket_vgg.safetensors"
-POCKET_CARD = ASSETS / "pocket_vgg.json"
-
-POCKET_LAYERS = [8, "M", 16, "M", 32, 32, "M", 64, 64, "M", 96, 96, "M"]
-POCKET_HIDDEN = 256
-NAMES = ("pocket_vgg", "vgg11", "vgg11_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn")
-
-
-def pocket_vgg(num_classes: int, batch_norm: bool = False, dropout: float = 0.5, seed: int = 0) -> VGG:
-    """An untrained `pocket_vgg`: VGG-16's plan with about one percent of its parameters.
-
-    Its weights are drawn from `seed`. `batch_norm` is for pre-training only; the shipped weights have it folded into
-    the convolutions.
-    """
-    return _draw(_pocket_plan(num_classes, batch_norm, dropout), seed, _for_narrow_layers)
-
-
-def _pocket_plan(num_classes: int, batch_norm: bool = False, dropout: float = 0.5) -> VGG:
-    """The layers of `pocket_vgg` on the `meta` device, where weights have a shape and no contents."""
-    with torch.device("meta"):
-        model = VGG(make_layers(POCKET_LAYERS, batch_norm=batch_norm))
-        model.classifier = nn.Sequential(
-            nn.Linear(POCKET_LAYERS[-2] * 7 * 7, POCKET_HIDDEN),
-            nn.ReLU(True),
-            nn.Dropout(dropout),
-            nn.Linear(POCKET_HIDDEN, POCKET_HIDDEN),
-            nn.ReLU(True),
-            nn.Dropout(dropout),
-            nn.Linear(POCKET_HIDDEN, num_classes),
-        )
-    return model
+from helpers import plans, pretrained
+from helpers.images import whole_number
 
 
 def build(
     name: str, weights: str | None = "default", num_classes: int | None = None, device: str = "cpu", seed: int = 0
-) -> VGG:
+) -> nn.Module:
     """Build a network by name.
 
+    GoogLeNet and Inception come without their auxiliary heads, which do nothing but help to train from scratch.
+
     Args:
-        name: one of `NAMES`.
-        weights: "default" for the pre-trained weights (`pocket_vgg`'s ship with the course, the others are
+        name: one of `plans.NAMES`, which are the three `POCKET` networks and all that torchvision has for classifying.
+        weights: "default" for the pre-trained weights (the `POCKET` networks' ship with the course, the others are
             torchvision's), the name of another of torchvision's weights, or None for random ones, drawn from `seed`.
             "IMAGENET1K_FEATURES" holds convolutions alone; the whole classifier above them is then drawn.
         num_classes: outputs of a new, random head; None keeps the source task's head.
@@ -72,97 +39,35 @@ def build(
         seed: of what is random, and of nothing else: the global generators are neither used nor set.
 
     Returns:
-        A torchvision `VGG` in training mode: images (n, 3, H, W) float32 in, logits (n, classes) float32 out.
+        The network in training mode: images (n, 3, H, W) float32 in, logits (n, classes) float32 out.
 
     Raises:
         ValueError: unknown name or weights, or weights without the head that `num_classes=None` asks for.
         RuntimeError: weights that can't be read or fetched.
     """
-    categories = _card_of(name, "default" if weights is None else weights)["categories"]
+    pretrained.check_name(name)
+    categories = ("any",)  # whatever the first head says: without weights and with `num_classes` nobody keeps it
+    if weights is not None or num_classes is None:
+        categories = pretrained.known_of(name, "default" if weights is None else weights)["categories"]
     if not categories and num_classes is None:
         raise ValueError(f"{weights} holds the convolutions of {name} alone: say with num_classes how many outputs its "
                          "new classifier should have.")
-    with torch.device("meta"):
-        model = _pocket_plan(len(categories)) if name == "pocket_vgg" else getattr(models, name)()
-    if torch.device(device).type != "meta":
-        if weights is not None:
-            model.load_state_dict(read_weights(name, weights), assign=True)  # no copy: what was read is the weights
-        if weights is None or not categories:
-            recipe = _for_narrow_layers if name == "pocket_vgg" else _as_torchvision_does
-            _draw(model if weights is None else model.classifier, seed, recipe)
-        model.to(device)
+    ghost = torch.device(device).type == "meta"
+    drawn = seed if weights is None and not ghost else None
+    model = (plans.pocket(name, len(categories), seed=drawn) if name in plans.POCKET
+             else plans.torchvisions(name, weights, seed=drawn))
+    if weights is not None and not ghost:
+        known = pretrained.read_weights(name, weights)
+        model.load_state_dict(known, assign=True)  # no copy: what was read is the weights
+        if not categories:
+            plans.draw(model.classifier, seed, plans.small)
+    _drop_auxiliary_heads(model).to(device)
     return model if num_classes is None else replace_head(model, num_classes, seed=seed)
-
-
-def _draw(module: nn.Module, seed: int, recipe: Callable[[Tensor, torch.Generator], Tensor]) -> nn.Module:
-    """Give the module memory on the CPU, and random weights from a generator of its own; biases are zero."""
-    generator = torch.Generator().manual_seed(seed)
-    for layer in module.to_empty(device="cpu").modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.reset_parameters()
-        elif isinstance(layer, (nn.Conv2d, nn.Linear)):
-            recipe(layer.weight, generator)
-            nn.init.zeros_(layer.bias)
-    return module
-
-
-def _for_narrow_layers(weight: Tensor, generator: torch.Generator) -> Tensor:
-    """The spread of He et al. (2015, arXiv 1502.01852), which keeps the signal's size from layer to layer."""
-    return nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
-
-
-def _as_torchvision_does(weight: Tensor, generator: torch.Generator) -> Tensor:
-    """The recipe of torchvision's VGG: He's spread for convolutions, 0.01 for fully connected layers."""
-    if weight.ndim == 4:
-        return nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu", generator=generator)
-    return nn.init.normal_(weight, std=0.01, generator=generator)
-
-
-def card() -> dict:
-    """The model card of the shipped `pocket_vgg`: source task, its classes, accuracy, seed, normalisation."""
-    try:
-        return json.loads(POCKET_CARD.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RuntimeError(
-            f"The asset {POCKET_CARD.name} is missing or damaged; get a fresh copy of the course."
-        ) from error
-
-
-def _card_of(name: str, weights: str) -> dict:
-    """What is known of pre-trained weights: "mean", "std" and "categories", which is None where there is no head.
-
-    Raises `ValueError` with the valid names for an unknown network or weights.
-    """
-    if name not in NAMES:
-        raise ValueError(f"Unknown backbone {name!r}; choose one of {', '.join(NAMES)}.")
-    if name == "pocket_vgg":
-        if weights != "default":
-            raise ValueError(f"Unknown weights {weights!r} for pocket_vgg; only 'default' ships with the course.")
-        return card()
-    found = weights_of(name, weights)
-    transforms = found.transforms()
-    return {"mean": transforms.mean, "std": transforms.std, "categories": found.meta["categories"]}
-
-
-def read_weights(name: str, weights: str = "default") -> dict[str, Tensor]:
-    """The pre-trained state dict (float32, on the CPU); torchvision's are fetched into its cache and hash-checked.
-
-    Raises `ValueError` for an unknown name, `RuntimeError` for weights that can't be read or fetched.
-    """
-    _card_of(name, weights)
-    if name == "pocket_vgg":
-        try:
-            return {key: value.float() for key, value in load_file(POCKET_WEIGHTS).items()}
-        except Exception as error:  # safetensors raises its own error types
-            raise RuntimeError(
-                f"The asset {POCKET_WEIGHTS.name} is missing or damaged; get a fresh copy of the course."
-            ) from error
-    return torch.load(weights_file(name, weights), map_location="cpu", weights_only=True)
 
 
 def normalisation(name: str, weights: str = "default") -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Channel mean and standard deviation, on the 0..1 scale, of the images the weights were trained on."""
-    known = _card_of(name, weights)
+    known = pretrained.known_of(name, weights)
     return tuple(known["mean"]), tuple(known["std"])
 
 
@@ -171,7 +76,7 @@ def source_classes(name: str, weights: str = "default") -> tuple[str, ...]:
 
     Raises `ValueError` for an unknown name, and for weights without a head.
     """
-    categories = _card_of(name, weights)["categories"]
+    categories = pretrained.known_of(name, weights)["categories"]
     if not categories:
         raise ValueError(f"{weights} holds the convolutions of {name} alone, so there are no class names; "
                          "IMAGENET1K_V1 has them.")
@@ -196,29 +101,62 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 # --- the head ----------------------------------------------------------------------------------------------------
 
 
-def head(model: VGG) -> nn.Linear:
-    """The layer that turns the last hidden features into logits: `classifier[6]`."""
-    return model.classifier[6]
+def head(model: nn.Module) -> nn.Linear | nn.Conv2d:
+    """The layer that turns the last hidden features into logits: `classifier[6]` of a VGG, `fc` of a ResNet.
+
+    It is the last layer that holds weights, in the order in which the network lists its layers; that is so in every
+    torchvision network that classifies images. SqueezeNet's is a 1 x 1 convolution, a linear layer for every place.
+
+    Raises `ValueError` if that layer is of another kind.
+    """
+    return _named_head(model)[1]
 
 
-def replace_head(model: VGG, num_classes: int, seed: int = 0) -> VGG:
+def _named_head(model: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
+    """The head, and before it its name in `model.named_modules()`."""
+    name, layer = ([("", model)] + [pair for pair in model.named_modules() if _own_parameters(pair[1])])[-1]
+    if isinstance(layer, nn.Linear) or isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1):
+        return name, layer
+    raise ValueError(f"This network has no head: its last layer with weights is no linear layer, but a "
+                     f"{type(layer).__name__}.")
+
+
+def _own_parameters(layer: nn.Module) -> list[nn.Parameter]:
+    """The parameters that the layer holds itself, not in a part of it."""
+    return list(layer.parameters(recurse=False))
+
+
+def replace_head(model: nn.Module, num_classes: int, seed: int = 0) -> nn.Module:
     """Put a new, random linear layer in the head's place; everything below keeps its weights. Returns `model`.
 
     Notebook 02 does this by hand. Weights: normal with standard deviation 0.01, drawn from `seed`, biases zero, as in
     torchvision's VGG. The new head has the old one's device, number format and mode, and it learns, even where the old
-    one was frozen: nobody wants to keep random weights.
+    one was frozen: nobody wants to keep random weights. Auxiliary heads, which answer for the old classes, go.
 
-    Raises `ValueError` if `num_classes` is not a whole number from 2 up.
+    Raises `ValueError` if `num_classes` is not a whole number from 2 up, or if the network has no head.
     """
     if isinstance(num_classes, bool) or not isinstance(num_classes, Integral) or num_classes < 2:
         raise ValueError(f"A classifier needs a whole number of classes, at least 2, not {num_classes!r}.")
-    old = head(model)
-    new = nn.utils.skip_init(nn.Linear, old.in_features, int(num_classes), device=old.weight.device,
-                             dtype=old.weight.dtype)
+    name, old = _named_head(model)
+    alike = {"device": old.weight.device, "dtype": old.weight.dtype}
+    if isinstance(old, nn.Linear):
+        new = nn.utils.skip_init(nn.Linear, old.in_features, int(num_classes), **alike)
+    else:
+        new = nn.utils.skip_init(nn.Conv2d, old.in_channels, int(num_classes), kernel_size=1, **alike)
     with torch.no_grad():
         new.weight.copy_(torch.randn(new.weight.shape, generator=torch.Generator().manual_seed(seed)) * 0.01)
         new.bias.zero_()
-    model.classifier[6] = new.train(old.training)
+    model.set_submodule(name, new.train(old.training))
+    return _drop_auxiliary_heads(model)
+
+
+def _drop_auxiliary_heads(model: nn.Module) -> nn.Module:
+    """GoogLeNet and Inception answer with several heads while they train; leave them one, as other networks have."""
+    if getattr(model, "aux_logits", False):
+        model.aux_logits = False
+        for name in ("aux1", "aux2", "AuxLogits"):
+            if hasattr(model, name):
+                setattr(model, name, None)
     return model
 
 
@@ -232,21 +170,57 @@ def freeze(module: nn.Module) -> nn.Module:
     frozen layer they are left alone: such a layer runs in evaluation mode, whatever `model.train()` says.
     """
     for layer in module.modules():
-        if isinstance(layer, nn.BatchNorm2d) and _keep_statistics not in layer._forward_pre_hooks.values():
+        if isinstance(layer, _BatchNorm) and _keep_statistics not in layer._forward_pre_hooks.values():
             layer.register_forward_pre_hook(_keep_statistics)
     module.requires_grad_(False)
     return module
 
 
 def unfreeze(module: nn.Module) -> nn.Module:
-    """Train all parameters of a model or a part of it (again). Returns `module`."""
+    """Train all parameters of a model or a part of it (again). Returns `module`.
+
+    A batch norm that has no weights of its own, which torchvision's networks don't use, stays frozen for good.
+    """
     module.requires_grad_(True)
     return module
 
 
-def _keep_statistics(layer: nn.BatchNorm2d, inputs) -> None:
-    if not layer.weight.requires_grad:
+def _keep_statistics(layer: _BatchNorm, inputs) -> None:
+    if not any(p.requires_grad for p in layer.parameters()):
         layer.eval()
+
+
+def layers_from_top(model: nn.Module) -> list[list[nn.Module]]:
+    """What learns at depth 1, what joins it at depth 2, and so on: each parameter belongs to one of these lists.
+
+    Depth counts convolutions and linear layers from the head down, as in notebook 04. Whatever else holds parameters,
+    batch norm for one, goes with the one before it, or with the first. The order is that in which the network lists its
+    layers. In a residual block it puts the shortcut's convolution, if there is one, above the others.
+    """
+    lists: list[list[nn.Module]] = [[]]
+    for layer in filter(_own_parameters, model.modules()):
+        if _counts(layer) and any(map(_counts, lists[-1])):
+            lists.append([])
+        lists[-1].append(layer)
+    return lists[::-1]
+
+
+def _counts(layer: nn.Module) -> bool:
+    return isinstance(layer, (nn.Conv2d, nn.Linear))
+
+
+def learn_from_top(model: nn.Module, depth: int) -> nn.Module:
+    """Let the `depth` uppermost layers learn, and freeze all below: 1 leaves the head alone. Returns `model`.
+
+    Raises `ValueError` if `depth` is not a whole number from 1 to `len(layers_from_top(model))`.
+    """
+    lists = layers_from_top(model)
+    depth = whole_number(depth, "The depth", 1, len(lists))
+    freeze(model)
+    for layer in sum(lists[:depth], []):
+        for parameter in _own_parameters(layer):
+            parameter.requires_grad_(True)
+    return model
 
 
 def count_parameters(module: nn.Module, trainable: bool = False) -> int:
@@ -254,7 +228,7 @@ def count_parameters(module: nn.Module, trainable: bool = False) -> int:
     return sum(p.numel() for p in module.parameters() if p.requires_grad or not trainable)
 
 
-def parameter_groups(model: VGG, backbone_lr: float, head_lr: float) -> list[dict]:
+def parameter_groups(model: nn.Module, backbone_lr: float, head_lr: float) -> list[dict]:
     """Two optimiser groups with their own learning rates: the pre-trained layers, and the new head.
 
     Frozen parameters are in neither, and a group that would be empty is left out. Raises `ValueError` if nothing is
@@ -272,22 +246,27 @@ def parameter_groups(model: VGG, backbone_lr: float, head_lr: float) -> list[dic
     return [group for group in groups if group["params"]]
 
 
-# --- a part of its own -------------------------------------------------------------------------------------------
+# --- cut in two --------------------------------------------------------------------------------------------------
 
 
-def in_two(model: VGG, layer: str) -> tuple[nn.Sequential, nn.Sequential]:
+def in_two(model: VGG | ResNet, layer: str) -> tuple[nn.Sequential, nn.Sequential]:
     """The network cut behind the layer called `layer`, as (below, above): above(below(images)) equals model(images).
 
     Both share the model's layers, so that what is trained above is trained in `model`. What `below` gives can be kept
     and shown to `above` again and again: `above` does not write into its inputs, not even where it begins with a ReLU
-    that the model runs in place.
+    that the model runs in place. A residual block can't be cut, only the network behind it.
 
-    Raises `ValueError` for a name that no layer has ("features.23", "avgpool" and "classifier.2" are some), and for
-    the last layer, above which nothing is left.
+    Raises `ValueError` for a name that no layer has ("features.23", "avgpool" and "classifier.2" are some of a VGG's,
+    "maxpool" and "layer2.0" of a ResNet's), for the last layer, above which nothing is left, and for other networks.
     """
-    layers = [(f"features.{name}", part) for name, part in model.features.named_children()]
-    layers += [("avgpool", model.avgpool), ("", nn.Flatten())]  # VGG flattens without a layer, and so without a name
-    layers += [(f"classifier.{name}", part) for name, part in model.classifier.named_children()]
+    if not isinstance(model, (VGG, ResNet)):
+        raise ValueError(f"Only a VGG or a ResNet can be cut in two here, and this is a {type(model).__name__}.")
+    layers = []
+    for name, part in model.named_children():
+        inside = part.named_children() if isinstance(part, nn.Sequential) else ()
+        layers += [(f"{name}.{k}", step) for k, step in inside] or [(name, part)]
+        if name == "avgpool":
+            layers.append(("", nn.Flatten()))  # these networks flatten without a layer, and so without a name
     names, parts = zip(*layers, strict=True)
     if not layer or layer not in names:
         raise ValueError(f"No layer is called {layer!r}; names run from {names[0]!r} to {names[-1]!r}.")
@@ -314,8 +293,11 @@ def fold_first_linear(model: VGG, image_size: int = 96) -> VGG:
     What was frozen stays frozen. A network that is folded for this size already is left as it is.
 
     Raises `ValueError` if `image_size` leaves no feature map, or one so large that folding would not save anything, or
-    if the network is folded for another size.
+    if the network is folded for another size or is no VGG with a classifier of several layers.
     """
+    if not isinstance(model, VGG) or not isinstance(model.classifier, nn.Sequential):
+        raise ValueError("Only a VGG with its classifier can be folded: in other networks no fully connected layer "
+                         "stands on a map of 7 x 7 places.")
     first, channels = model.classifier[0], _channels(model)
     side, pool = image_size // 32, math.isqrt(first.in_features // channels)
     if isinstance(model.avgpool, nn.Identity):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
+from torchvision.ops import StochasticDepth
 
 from helpers.checkpoints import Checkpoint, Run, fingerprint, learnt
 from helpers.hardware import Arithmetic, MemoryOfSteps, device_of, resident, within_memory
@@ -37,22 +38,19 @@ def rise_and_fall(step: int, steps: int) -> float:
     return (1 + math.cos(math.pi * (step + 1 - rise) / (steps + 1 - rise))) / 2
 
 
-def layers_in_order(model: nn.Module) -> list[nn.Module]:
-    """The layers without parts of their own, in the order in which a sequential model such as VGG runs them."""
-    return [layer for layer in model.modules() if not list(layer.children())]
-
-
 def training_mode(model: nn.Module) -> nn.Module:
     """Like `model.train()`, but everything before the first trainable layer stays in evaluation mode.
 
     The frozen part is then one fixed function: its dropout does not fire, its batch norm does not drift, and the
-    features it gives can be computed once and kept.
+    features it gives can be computed once and kept. "Before" means in the order in which the model lists its layers, in
+    which torchvision's networks run them.
     """
     model.train()
-    for layer in layers_in_order(model):
-        if any(p.requires_grad for p in layer.parameters()):
+    for layer in model.modules():
+        if any(p.requires_grad for p in layer.parameters(recurse=False)):
             break
-        layer.eval()
+        if not list(layer.children()):
+            layer.eval()
     return model
 
 
@@ -236,8 +234,12 @@ def leaving_the_best(run: Run) -> Iterator[None]:
 
 @contextmanager
 def dropout_from(generator: torch.Generator, model: nn.Module) -> Iterator[None]:
-    """Let every dropout layer draw from `generator`, not from torch's global one, from which other cells draw, too."""
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.Dropout)]
+    """Let every dropout layer draw from `generator`, not from torch's global one, from which other cells draw, too.
+
+    Stochastic depth is one as well: it drops what a residual block adds, for whole images (Huang et al., 2016, arXiv
+    1603.09382).
+    """
+    layers = [layer for layer in model.modules() if isinstance(layer, (nn.Dropout, StochasticDepth))]
     for layer in layers:
         layer.forward = functools.partial(dropout, layer, generator)
     try:
@@ -247,9 +249,16 @@ def dropout_from(generator: torch.Generator, model: nn.Module) -> Iterator[None]
             del layer.forward  # the class's own shows again
 
 
-def dropout(layer: nn.Dropout, generator: torch.Generator, inputs: Tensor) -> Tensor:
-    """What `layer` does: in training mode each number is dropped with probability p, and the others grow by 1/(1-p)."""
+def dropout(layer: nn.Dropout | StochasticDepth, generator: torch.Generator, inputs: Tensor) -> Tensor:
+    """What `layer` does: in training mode each number is dropped with probability p, and the others grow by 1/(1-p).
+
+    Stochastic depth makes one draw for all numbers of an image or, in the mode "batch", of the batch.
+    """
     if not layer.training or not layer.p:
         return inputs
-    kept = torch.empty_like(inputs).bernoulli_(1 - layer.p, generator=generator)
+    draws = inputs
+    if isinstance(layer, StochasticDepth):
+        images = len(inputs) if layer.mode == "row" else 1
+        draws = inputs.new_empty(images, *[1] * (inputs.ndim - 1))
+    kept = torch.empty_like(draws).bernoulli_(1 - layer.p, generator=generator)
     return inputs * kept / max(1 - layer.p, 1e-9)

@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from helpers import networks
-from helpers.networks import NAMES
+from helpers.lab import BACKBONES
 from helpers.training import training_mode
 from tests.test_networks import changed, step
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=(*BACKBONES, "pocket_vgg_bn"))
 def model(request, slim):
     return slim(request.param)
 
@@ -172,13 +172,14 @@ def test_folding_says_where_it_helps(slim, size):
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_a_folded_layer_is_of_the_old_ones_kind(slim, device, dtype, frozen, bias):
     model = slim("pocket_vgg")
-    model.classifier[0] = nn.Linear(96 * 49, 16, bias=bias).eval()
+    inputs = model.classifier[0].in_features
+    model.classifier[0] = nn.Linear(inputs, 16, bias=bias).eval()
     model.to(device, dtype)
     model.classifier[0].weight.requires_grad_(not frozen)
     kinds = [(p.dtype, p.device.type, p.requires_grad) for p in model.classifier[0].parameters()]
     first = networks.fold_first_linear(model).classifier[0]
     assert [(p.dtype, p.device.type, p.requires_grad) for p in first.parameters()] == kinds
-    assert first.weight.shape == (16, 96 * 9) and first.in_features == 96 * 9 and not first.training
+    assert first.weight.shape == (16, inputs // 49 * 9) == (16, first.in_features) and not first.training
     assert all(isinstance(p, nn.Parameter) and p.is_leaf for p in model.parameters())
 
 
@@ -206,7 +207,8 @@ def test_folding_twice(slim):
 
 def test_another_pooling_is_folded_too(slim):
     model = slim("pocket_vgg").eval()
-    model.avgpool, model.classifier[0] = nn.AdaptiveAvgPool2d(5), nn.Linear(96 * 25, 16)
+    channels = model.classifier[0].in_features // 49
+    model.avgpool, model.classifier[0] = nn.AdaptiveAvgPool2d(5), nn.Linear(channels * 25, 16)
     inputs = torch.randn(3, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         before = model(inputs)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision.models import VGG11_Weights
 
-from helpers import networks
+from helpers import networks, pretrained
 from helpers.fetch import downloads, weights
 from tests.bad_server import BadServer
 
@@ -35,7 +35,7 @@ def test_they_are_fetched_once(checkpoint, mode, monkeypatch):
     with BadServer({f"/{name}": data}, mode) as server:
         monkeypatch.setattr(VGG11_Weights.IMAGENET1K_V1.value, "url", f"{server.address}/{name}")
         for _ in range(2):
-            assert torch.equal(networks.read_weights("vgg11")["features.0.weight"], torch.arange(5.0))
+            assert torch.equal(pretrained.read_weights("vgg11")["features.0.weight"], torch.arange(5.0))
     assert server.requests == {"fine": 1, "cut without ranges": 1, "503 twice": 3}[mode]
 
 
@@ -46,7 +46,7 @@ def test_a_wrong_file_in_the_cache_is_named_and_replaced(checkpoint, wrong, monk
     cached(name).write_bytes(wrong)
     (tmp_path / name).write_bytes(data)
     monkeypatch.setenv("TL_MIRROR", str(tmp_path))
-    assert networks.read_weights("vgg11")["features.0.weight"].sum() == 10
+    assert pretrained.read_weights("vgg11")["features.0.weight"].sum() == 10
     line = f"{name} in {cached(name).parent} is damaged or incomplete: it is fetched again.\n"
     assert capsys.readouterr().out == line
     assert cached(name).read_bytes() == data
@@ -83,7 +83,7 @@ def test_the_home_folder_as_mirror(checkpoint, monkeypatch, tmp_path):
     (tmp_path / name).write_bytes(data)
     monkeypatch.setenv("HOME", str(tmp_path)), monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.setenv("TL_MIRROR", "~")
-    assert networks.read_weights("vgg11")["features.0.weight"].sum() == 10
+    assert pretrained.read_weights("vgg11")["features.0.weight"].sum() == 10
 
 
 def test_a_folder_that_cannot_be_written(checkpoint, monkeypatch, tmp_path):
