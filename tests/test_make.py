@@ -12,104 +12,148 @@ from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
-from helpers import networks, pocket
-from helpers.make import backbone, notebooks, sprites
+from helpers import networks, plans, pretrained
+from helpers import source as look
+from helpers.make import backbone, notebooks, packages, source
 
-# --- sprites -----------------------------------------------------------------------------------------------------
+# --- packages and the source task's drawings ---------------------------------------------------------------------
 
-# (short name, file name in emoji.json, subcategory)
+# (short name, file name in emoji.json, category)
 INDEX = [
-    ("airplane", "2708-fe0f", "transport-air"), ("cat2", "1f408", "animal-mammal"), ("dog2", "1f415", "animal-mammal"),
-    ("apple", "1f34e", "food-fruit"), ("grapes", "1f347", "food-fruit"), ("guitar", "1f3b8", "musical-instrument"),
+    ("airplane", "2708-fe0f", "transport-air"), ("cat2", "1f408", "animal-mammal"), ("apple", "1f34e", "food-fruit"),
+    ("grapes", "1f347", "food-fruit"), ("guitar", "1f3b8", "musical-instrument"), ("sun", "2600-fe0f", "sky"),
     ("unicorn_face", "1f984", "animal-mammal"), ("flag-is", "1f1ee-1f1f8", "country-flag"),
-    ("one", "0031-fe0f-20e3", "keycap"),
-]
-SIZES = {"noto": 64, "twemoji": 64, "fluent": 100}
-
-
-def colour(family: str, name: str) -> tuple[int, int, int, int]:
-    """Every drawing of this sample is one plain colour of its own."""
-    return (40 + 80 * list(SIZES).index(family), 25 * [entry[0] for entry in INDEX].index(name), 9, 255)
-
-
-@pytest.fixture
-def packages(tmp_path):
-    """Unpacked packages of three families: one WebP, one that leaves out -fe0f, one drawing missing here and there."""
-    for family, size in SIZES.items():
-        folder = tmp_path / family / "package" / sprites.FAMILIES[family]["folder"]
-        folder.mkdir(parents=True)
-        for name, stem, _ in INDEX:
-            if (family, name) in (("fluent", "dog2"), ("twemoji", "grapes")):
-                continue
-            if family == "twemoji":
-                stem = stem.replace("-fe0f", "")
-            image = Image.new("RGBA", (size, size), colour(family, name))
-            if family == "fluent":
-                image.save(folder / f"{stem}.webp", lossless=True)
-            else:
-                image.save(folder / f"{stem}.png")
-    index = [{"short_name": name, "image": f"{stem}.png", "unified": stem.upper(), "subcategory": category}
-             for name, stem, category in INDEX]
-    (tmp_path / "noto" / "package" / "emoji.json").write_text(json.dumps(index))
-    return tmp_path
-
-
-def test_sheets_and_table_hold_the_emoji_that_all_families_drew(packages, tmp_path):
-    out = tmp_path / "out"
-    sprites.build(*sprites.packages(packages), out)
-    table = json.loads((out / "sprites.json").read_text())
-    assert [(e["name"], e["label"]) for e in table["emoji"]] == [
-        ("airplane", "airplane"), ("cat2", "cat"), ("apple", None), ("guitar", None)]
-    assert table["emoji"][0]["code"] == "2708-fe0f" and table["tile"] == 64
-    assert table["families"]["noto"]["licence"] == "Apache-2.0" and set(table["families"]) == set(SIZES)
-    for family in SIZES:
-        sheet = np.asarray(Image.open(out / f"{family}.png"))
-        assert sheet.shape == (64, 16 * 64, 4)
-        for k, emoji in enumerate(table["emoji"]):
-            assert (sheet[:, 64 * k:64 * (k + 1)] == colour(family, emoji["name"])).all()
-        assert not sheet[:, 64 * len(table["emoji"]):].any()
-
-
-def test_what_was_built_is_what_datasets_reads(packages, tmp_path, monkeypatch):
-    out = tmp_path / "out"
-    sprites.build(*sprites.packages(packages), out)
-    monkeypatch.setattr(pocket, "ASSETS", out)
-    try:
-        pocket.sprite_pixels.cache_clear()
-        pixels = pocket.sprite_pixels()
-    finally:
-        pocket.sprite_pixels.cache_clear()
-    assert pixels.shape == (3, 4, 64, 64, 4)
-    assert tuple(pixels[1, 3, 0, 0]) == colour("twemoji", "guitar")
-
-
-def test_the_source_task_has_no_target_no_lookalike_and_no_flag(packages):
-    source, pixels = sprites.source_pixels(packages)
-    assert [(e["name"], e["label"]) for e in source] == [("apple", "food-fruit"), ("guitar", "musical-instrument")]
-    assert pixels.shape == (3, 2, 64, 64, 4)
-
-
-def test_the_shipped_table_is_the_one_that_the_script_names():
-    """Ten classes in this order, each emoji of them listed in TARGET, and none of them among the source examples."""
-    table = json.loads((pocket.ASSETS / "sprites.json").read_text(encoding="utf-8"))["emoji"]
-    names = {label: value.split() for label, value in sprites.TARGET.items()}
-    assert tuple(names) == pocket.CLASSES
-    assert all(e["name"] in names[e["label"]] for e in table if e["label"] is not None)
-    kept_out = {name for own in names.values() for name in own} | set(sprites.NEITHER.split())
-    assert kept_out.isdisjoint(e["name"] for e in table if e["label"] is None)
+    ("one", "0031-fe0f-20e3", "keycap")]
 
 
 def test_without_npm_there_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(RuntimeError, match="^The npm client is needed to fetch the artwork; install Node.js"):
-        sprites.packages(tmp_path)
+        packages.fetch("emoji-datasource", "16.0.0", tmp_path / "new")
+
+
+def test_a_package_that_lies_there_is_not_fetched_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    (tmp_path / "package").mkdir()
+    assert packages.fetch("emoji-datasource", "16.0.0", tmp_path) == tmp_path / "package"
+
+
+def test_the_source_task_has_no_target_no_lookalike_and_no_flag():
+    index = [{"short_name": name, "image": f"{stem}.png", "subcategory": category} for name, stem, category in INDEX]
+    assert source.categories(index) == {"1f34e": "food-fruit", "1f347": "food-fruit", "1f3b8": "musical-instrument",
+                                        "2600": "sky"}
+
+
+def test_emoji_are_known_by_the_set_that_names_them_or_by_another_with_the_same_name(tmp_path):
+    (tmp_path / "json").mkdir()
+    for family in source.FAMILIES:
+        content = {"icons": {"red-apple": {}, f"only-{family}": {}}}
+        if family == "noto":
+            content["chars"] = {"1f34e": "red-apple", "2600-fe0f": "sun"}
+        if family == "fxemoji":
+            content["icons"] = {"redapple": {}, "sun": {}}
+        (tmp_path / "json" / f"{family}.json").write_text(json.dumps(content))
+    found = source.codes(tmp_path)
+    assert found["emojione"] == {"red-apple": "1f34e"} == found["noto"]
+    assert found["fxemoji"] == {"redapple": "1f34e", "sun": "2600"}
+
+
+def test_a_bitmap_is_cut_to_its_drawing_and_fills_the_tile(tmp_path):
+    image = Image.new("RGBA", (200, 100))
+    image.paste((200, 0, 0, 255), (40, 30, 120, 70))
+    image.save(tmp_path / "drawing.webp", lossless=True)
+    seen = source.bitmap(tmp_path / "drawing.webp")[..., 3] > 127
+    assert seen.shape == (64, 64)
+    rows, columns = (np.flatnonzero(seen.any(axis)) for axis in (1, 0))
+    assert (columns.min(), columns.max()) == (1, 62)
+    assert 30 <= len(rows) <= 32 and abs(rows.min() + rows.max() - 63) <= 1
+
+
+def emoji(families: int = 3, codes: int = 12) -> list[source.Emoji]:
+    """Drawings of one colour each, by several families; the last family is the one that is never seen."""
+    names = [*(f"family {k}" for k in range(families - 1)), source.UNSEEN]
+    return [source.Emoji(name, f"{code:x}", "fruit" if code % 2 else "tool", np.full(
+        (64, 64, 4), (20 * code, 80 * k, 9, 255), np.uint8)) for k, name in enumerate(names) for code in range(codes)]
+
+
+def test_examples_are_the_same_emoji_by_each_family_that_is_seen(tmp_path, monkeypatch):
+    drawn = [e for e in emoji() if (e.family, e.code) != ("family 1", "3")]
+    chosen = source.examples(drawn, 6)
+    assert set(chosen) == {"family 0", "family 1"}
+    codes = [[e.code for e in row] for row in chosen.values()]
+    assert codes[0] == codes[1] and len(set(codes[0])) == 6 and "3" not in codes[0]
+    about = {family: {"title": family.title()} for family in chosen}
+    source.write_examples(chosen, about, tmp_path)
+    monkeypatch.setattr(look, "ASSETS", tmp_path)
+    shown = look.examples(6)
+    assert list(shown) == ["Family 0", "Family 1"]
+    for (title, pictures), row in zip(shown.items(), chosen.values(), strict=True):
+        assert [tuple(image[:, 9, 9].tolist()) for image in pictures] == [tuple(e.pixels[0, 0, :3]) for e in row], title
 
 
 # --- backbone ----------------------------------------------------------------------------------------------------
 
+def small_network(outputs: int) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Conv2d(3, 4, 5, 4), torch.nn.BatchNorm2d(4), torch.nn.ReLU(),
+                               torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten(), torch.nn.Dropout(0.2),
+                               torch.nn.Linear(16, outputs))
+
+
+@pytest.fixture
+def small(monkeypatch):
+    for name, value in {"FRESH": 24, "BATCH": 8}.items():
+        monkeypatch.setattr(backbone, name, value)
+    return backbone.task(emoji(4))
+
+
+def test_the_source_task_keeps_drawings_and_one_family_apart(small):
+    assert sorted([*small.seen, *small.unseen, *small.foreign]) == list(range(48))
+    assert list(small.foreign) == list(range(36, 48)) and 0 < len(small.unseen) < 10
+    assert small.categories == ["fruit", "tool"] and small.emoji == 12
+    assert small.targets[0].tolist() == small.targets[12].tolist(), "the same emoji, whoever drew it"
+
+
+def test_pre_training_goes_on_where_it_was_stopped(small, tmp_path, monkeypatch):
+    whole, stopped = small_network(14), small_network(14)
+    backbone.train(whole, small, 3, 5, tmp_path / "whole.pt")
+    asked = []
+
+    def stops(*arguments):
+        asked.append(arguments)
+        if len(asked) == 3 * 3:  # in the second lot
+            raise KeyboardInterrupt
+        return backbone_loss(*arguments)
+
+    backbone_loss = backbone.loss_of
+    monkeypatch.setattr(backbone, "loss_of", stops)
+    with pytest.raises(KeyboardInterrupt):
+        backbone.train(stopped, small, 3, 5, tmp_path / "kept.pt")
+    monkeypatch.setattr(backbone, "loss_of", backbone_loss)
+    again = small_network(14)
+    backbone.train(again, small, 3, 5, tmp_path / "kept.pt")
+    state = whole.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in again.state_dict().items())
+    assert not torch.equal(small_network(14).state_dict()["0.weight"], state["0.weight"])
+
+
+def test_both_tasks_weigh_the_same():
+    logits, targets = torch.randn(6, 14, generator=torch.Generator().manual_seed(0)), torch.arange(12).view(6, 2) % 2
+    parts = [torch.nn.functional.cross_entropy(part, targets[:, k], label_smoothing=0.1)
+             for k, part in enumerate((logits[:, :2], logits[:, 2:]))]
+    assert torch.isclose(backbone.loss_of(logits, targets, 2), parts[0] + parts[1])
+
+
+def test_the_rate_rises_once_and_falls_to_nearly_nothing():
+    rates = [backbone.rate(step, 200) for step in range(200)]
+    top = rates.index(max(rates))
+    assert top == 30 and rates[top] == backbone.RATE and rates[0] == 0 and rates[-1] < 1e-3 * backbone.RATE
+    assert rates[:top] == sorted(rates[:top]) and rates[top:] == sorted(rates[top:], reverse=True)
+
+
 def test_folded_batch_norm_computes_the_same():
     torch.manual_seed(0)
-    model = networks.pocket_vgg(5, batch_norm=True)
+    model = plans.pocket("pocket_vgg_bn", 5)
     for layer in model.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):  # statistics and scales as after a training
             layer.running_mean.normal_(), layer.running_var.uniform_(0.5, 2)
@@ -119,12 +163,12 @@ def test_folded_batch_norm_computes_the_same():
         expected = model.eval().features(inputs)
         folded = backbone.fold_batch_norm(model.features)
         assert expected.std() > 0.1 and torch.allclose(folded(inputs), expected, rtol=1e-5, atol=1e-5)
-    plain = networks.pocket_vgg(5).features
+    plain = plans.pocket("pocket_vgg", 5).features
     assert [type(layer) for layer in folded] == [type(layer) for layer in plain]
 
 
 def test_folding_batch_norm_leaves_the_network_as_it_is():
-    model = networks.pocket_vgg(5, batch_norm=True)
+    model = plans.pocket("pocket_vgg_bn", 5)
     model.features.requires_grad_(False)
     before = copy.deepcopy(model.features.state_dict())
     folded = backbone.fold_batch_norm(model.features)
@@ -133,23 +177,20 @@ def test_folding_batch_norm_leaves_the_network_as_it_is():
     assert all(torch.equal(value, before[name]) for name, value in model.features.state_dict().items())
 
 
-def test_a_small_training_run_writes_weights_that_load(tmp_path, monkeypatch):
-    table = [{"name": f"e{k}", "code": f"{k}", "label": "fruit" if k % 2 else "tool"} for k in range(12)]
-    pixels = np.random.RandomState(0).randint(0, 256, (3, 12, 64, 64, 4)).astype(np.uint8)
-    out = tmp_path / "pocket_vgg.safetensors"
-    for name, value in {"FRESH": 24, "BATCH": 8, "source_pixels": lambda work: (table, pixels)}.items():
-        monkeypatch.setattr(backbone, name, value)
-    monkeypatch.setattr(sys, "argv", ["backbone", "--images", "40", "--seed", "1", "--out", str(out)])
+@pytest.mark.parametrize("name", backbone.NAMES)
+def test_a_small_training_run_writes_weights_that_load(small, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(source, "collect", lambda work: emoji(4))
+    monkeypatch.setattr(backbone, "ASSETS", tmp_path), monkeypatch.setattr(pretrained, "ASSETS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["backbone", name, "--work", str(tmp_path), "--lots", "2", "--seed", "1"])
     backbone.main()
-
-    monkeypatch.setattr(networks, "POCKET_WEIGHTS", out)
-    monkeypatch.setattr(networks, "POCKET_CARD", out.with_suffix(".json"))
-    card, model = networks.card(), networks.build("pocket_vgg").eval()
-    assert card["categories"] == ["fruit", "tool"] and (card["seed"], card["images"]) == (1, 40)
-    assert card["drawings"] + card["unseen_drawings"] == 36 and card["unseen_drawings"] > 0
-    assert 0 <= card["accuracy_unseen_drawings"] <= 1 and out.stat().st_size < 4_000_000
-    logits = model(torch.randn(2, 3, 96, 96))
-    assert logits.shape == (2, 2) and logits.isfinite().all()
+    for written in (name, "pocket_vgg")[:1 + (name == "pocket_vgg_bn")]:
+        card, model = pretrained.card(written), networks.build(written).eval()
+        assert card["categories"] == ["fruit", "tool"] and (card["seed"], card["images"]) == (1, 48)
+        assert card["drawings"] == len(small.seen) and card["unseen_drawings"] == len(small.unseen)
+        assert 0 <= card["accuracy_unseen_drawings"] <= 1 and 0 <= card["accuracy_unseen_artist"] <= 1
+        assert (tmp_path / f"{written}.safetensors").stat().st_size < 4_000_000
+        logits = model(torch.randn(2, 3, 96, 96))
+        assert logits.shape == (2, 2) and logits.isfinite().all()
 
 
 # --- notebooks ---------------------------------------------------------------------------------------------------

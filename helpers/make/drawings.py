@@ -28,7 +28,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from helpers.make import fonts, names, sprites, twins
+from helpers.make import fonts, names, twins
+from helpers.make.packages import fetch
 
 HERE = Path(__file__).resolve().parent
 WEEDED = HERE / "drawings_weeded.txt"
@@ -238,12 +239,9 @@ def notices() -> dict[str, str]:
 
 def packages(work: Path) -> Path:
     """The unpacked icon sets below `work`, with the font among them; fetched where they are missing."""
-    (icons, font), folders = PACKAGES, [work / "icons", work / "font"]
-    for name, folder in zip((icons, font), folders, strict=True):
-        if not (folder / "package").exists():
-            sprites.fetch(name, PACKAGES[name], folder)
-    root = folders[0] / "package"
-    fonts.add(root, folders[1] / "package" / FONT, "noto-font", "noto")
+    (icons, icons_version), (font, font_version) = PACKAGES.items()
+    root = fetch(icons, icons_version, work / "icons")
+    fonts.add(root, fetch(font, font_version, work / "font") / FONT, "noto-font", "noto")
     return root
 
 
