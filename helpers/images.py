@@ -19,7 +19,7 @@ LARGEST_SEED = 2**32 - 1  # NumPy takes none above it
 class ImageSplit:
     """Labelled images: `images` uint8 (n, 3, H, W), `labels` int64 (n,), `classes` the names behind the labels.
 
-    `origin` says for each image where it comes from (pocket data: the drawing's name, family and licence).
+    `origin` says for each image where it comes from (pocket data: the thing; the drawing's name, author and licence).
     Raises `ValueError` where one of them is of another kind, or where they don't fit together.
     """
 
@@ -76,9 +76,16 @@ class ImageSplit:
         if most == 0:
             raise ValueError(f"There is no image of {scarce!r} here, so no subset can have images of every class: add "
                              "some, or leave that name out of `classes`.")
-        per_class = whole_number(per_class, "per_class", 1, most, f" ({scarce!r} has no more images)")
-        seed = whole_number(seed, "seed", 0, LARGEST_SEED)
-        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
+        return self.at_most(whole_number(per_class, "per_class", 1, most, f" ({scarce!r} has no more images)"), seed)
+
+    def at_most(self, per_class: int, seed: int = 0) -> ImageSplit:
+        """A random subset with `per_class` images of every class that has so many, and with all of those of the others.
+
+        For an exam, in which a scarce class should not make the others scarce too.
+        """
+        per_class = whole_number(per_class, "per_class", 1, len(self))
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(
+            whole_number(seed, "seed", 0, LARGEST_SEED)))
         chosen = [order[self.labels[order] == label][:per_class] for label in range(len(self.classes))]
         return self.pick(torch.cat(chosen))
 

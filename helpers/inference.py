@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from helpers.hardware import NO_ROOM, device_of, within_memory
 from helpers.images import check_data, same_classes
+from helpers.intervals import balanced_accuracy
 from helpers.networks import evaluating
 from helpers.preprocess import Preprocess
 
@@ -20,7 +21,9 @@ AT_ONCE = 128  # images in a batch without gradients; on a CPU, 250 are slower a
 class Evaluation:
     """The outcome on a data set: mean `loss`, `accuracy` (0 to 1), `logits` (n, classes) and `labels` (n,).
 
-    `batch_size` is the number of images at a time for which the memory was large enough.
+    The accuracy is class-balanced, that is, the mean of the classes' accuracies: a class with many images counts no
+    more than one with few. Where all have equally many, it is the share of right answers. `batch_size` is the number of
+    images at a time for which the memory was large enough.
     """
 
     loss: float
@@ -76,8 +79,9 @@ def examine(model: nn.Module, split, preprocess: Preprocess | None = None, batch
     """`evaluate` for data that has been checked already: `fit` looks at its exam once, and sits it in every epoch."""
     logits, batch_size = logits_of(model, split.tensors[0], preprocess, batch_size)
     labels = split.tensors[1].to(logits.device)
-    loss, accuracy = cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()
-    return Evaluation(loss.item(), accuracy.item(), logits.cpu(), labels.cpu(), batch_size)
+    loss = cross_entropy(logits, labels).item()
+    logits, labels = logits.cpu(), labels.cpu()
+    return Evaluation(loss, balanced_accuracy(logits.argmax(1) == labels, labels), logits, labels, batch_size)
 
 
 def logits_of(model: nn.Module, inputs: Tensor, preprocess: Preprocess | None,
@@ -128,7 +132,7 @@ def output_count(model: nn.Module, inputs: Tensor, preprocess: Preprocess | None
     """How many logits the network gives for one input, (1, ...) as stored. Raises `ValueError` if it gives none."""
     try:
         logits, _ = logits_of(model, inputs, preprocess)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, AssertionError) as error:  # a ViT asserts the size it was made for
         if str(error) == NO_ROOM:
             raise
         size = " x ".join(map(str, inputs.shape[1:]))
@@ -142,7 +146,7 @@ def output_count(model: nn.Module, inputs: Tensor, preprocess: Preprocess | None
 
 
 def last_layer(model: nn.Module) -> nn.Module:
-    """The last layer with weights: the head. `fit` notes there which classes it has learnt, as `classes`."""
+    """The last layer with weights, a network's head. `fit` notes there which classes it has learnt, as `classes`."""
     return [layer for layer in model.modules() if next(layer.parameters(recurse=False), None) is not None][-1]
 
 

@@ -54,14 +54,14 @@ class Difference(Interval):
 
 
 def things_of(split) -> tuple:
-    """The thing that each image shows: what stands in its `origin` before the first ";", or else before the first ",".
+    """The thing that each image shows: what stands in its `origin` before the first ";".
 
     Where there is no `origin`, images are numbered: each is a thing of its own, as in a set of photographs.
     """
     origin = getattr(split, "origin", ())
     if not origin:
         return tuple(range(len(split)))
-    return tuple(text.split(";" if ";" in text else ",")[0].strip() for text in origin)
+    return tuple(text.split(";")[0].strip() for text in origin)
 
 
 def balanced_accuracy(right, labels) -> float:

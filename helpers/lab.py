@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from helpers import datasets, networks
+from helpers import datasets
 from helpers.fetch import downloads, stl10, weights
 from helpers.images import LARGEST_SEED, whole_number
 
+# The lessons cut, fold and count the layers of a VGG.
+BACKBONES = ("pocket_vgg", "vgg11", "vgg11_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn")
 TRACKS = {"pocket": ("pocket_vgg", "pocket"), "full": ("vgg16", "stl10")}
 
 
@@ -25,7 +27,8 @@ TRACKS = {"pocket": ("pocket_vgg", "pocket"), "full": ("vgg16", "stl10")}
 class Lab:
     """What `setup` decided: the track's name, the backbone's and the data set's, the device, the seed, the cache.
 
-    `per_class` is the number of training images per class that the longer experiments use: what the device can bear.
+    `per_class` is the number of training images per class that the longer experiments use: what every class of the data
+    has, and what the device can bear.
     `rate` is a peak learning rate that suits the backbone's pre-trained layers when all of them learn.
     """
 
@@ -56,7 +59,7 @@ def setup(backbone: str | None = None, data: str | None = None, seed: int = 0) -
     wish, gpu, cache = os.environ.get("TL_TRACK"), torch.cuda.is_available(), downloads.cache_folder()
     track, reason = wish or ("full" if gpu else "pocket"), f"TL_TRACK={wish}" if wish else "GPU" if gpu else "no GPU"
     _check("track TL_TRACK", track, TRACKS)
-    _check("backbone", backbone or "vgg16", networks.NAMES)
+    _check("backbone", backbone or "vgg16", BACKBONES)
     _check("data set", data or "stl10", datasets.NAMES)
     seed = whole_number(seed, "seed", 0, LARGEST_SEED)
     if track == "full":
@@ -74,7 +77,7 @@ def setup(backbone: str | None = None, data: str | None = None, seed: int = 0) -
     device = torch.device("cuda" if gpu else "cpu")
     slow = ", which will be slow without a GPU" if device.type == "cpu" and backbone != "pocket_vgg" else ""
     print(f"{track} track ({reason}): {backbone} on {data} data, {device.type}, seed {seed}{slow}")
-    return Lab(track, backbone, data, device, seed, cache, per_class=20 if device.type == "cpu" else 100,
+    return Lab(track, backbone, data, device, seed, cache, per_class=100 if gpu and data == "stl10" else 12,
                rate=3e-4 if backbone == "pocket_vgg" else 3e-5)  # ten times the latter destroys what VGG-16 has learnt
 
 

@@ -33,7 +33,7 @@ def slim():
     """
 
     def make(name: str, num_classes: int = 3, seed: int = 0):
-        model = networks.build(name, weights=None, device="meta")
+        model = networks.build(name, weights=None, num_classes=10, device="meta")
         channels = model.classifier[0].in_features
         model.classifier[0] = torch.nn.Linear(channels, 16, device="meta")
         model.classifier[3] = torch.nn.Linear(16, 16, device="meta")

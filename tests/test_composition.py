@@ -1,19 +1,15 @@
-"""How drawings become pictures, and the world that they make up."""
+"""How drawings become pictures."""
 import hashlib
 
 import numpy as np
 import pytest
-import torch
 
-from helpers import composition, datasets, drawings
+from helpers import composition
 from helpers.composition import compose, contrast, dial, layers
-from helpers.pocket import CLASSES
-from helpers.world import rendered, world
 
-# The bytes of 300 pictures of made-up drawings, and of the validation split of the world. After a wanted change to how
+# The bytes of 300 pictures of made-up drawings, After a wanted change to how
 # pictures are composed (or, for the second, to the drawings), take the new value from the message of the failing test.
 MADE_UP_SHA256 = "7e3351f3b3d03e448159d4b0032354add5400aadeeb6c1021cc0341b16fd4f3c"
-WORLD_VAL_SHA256 = "834d6a2d367e99c037479423cd3ffb758a6cb9dd7e75401e8df7b9fe4fe5d510"
 
 
 def made_up(count: int) -> np.ndarray:
@@ -175,56 +171,3 @@ def test_half_of_the_drawings_are_mirrored_and_few_pixels_are_lost():
 def test_the_dial_goes_from_0_to_1(difficulty):
     with pytest.raises(ValueError, match="^difficulty must be a number from 0 to 1, not"):
         compose(made_up(1), np.random.RandomState(0), difficulty)
-
-
-# --- the world ---------------------------------------------------------------------------------------------------
-
-def test_each_drawing_appears_once_under_its_thing():
-    data = {part: world(part) for part in drawings.PARTS}
-    for part, split in data.items():
-        own = [drawings.table()[k] for k in drawings.numbers_of(part)]
-        assert sorted(split.origin) == sorted(d.origin for d in own)
-        assert split.images.shape == (len(own), 3, 96, 96) and split.classes == CLASSES
-        label_of = {d.origin: d.label for d in own}
-        assert [split.classes[k] for k in split.labels.tolist()] == [label_of[origin] for origin in split.origin]
-    things = [{origin.split(";")[0] for origin in split.origin} for split in data.values()]
-    assert sum(map(len, things)) == len(set.union(*things)), "no thing is in two splits"
-
-
-def test_kinds_divide_a_split():
-    both, coloured, plain = (set(world("test", kind).origin) for kind in ("both", "coloured", "one-coloured"))
-    assert coloured | plain == both and not coloured & plain and coloured
-    assert {d.origin for d in drawings.table() if d.coloured} & both == coloured
-    with pytest.raises(ValueError, match="Unknown kind 'grey'; choose one of both, coloured, one-coloured."):
-        world("test", "grey")
-    with pytest.raises(ValueError, match="no part 'exam' of the drawings; choose one of train, val, test, final."):
-        world("exam")
-
-
-def test_more_renderings_come_behind_and_are_others():
-    once, thrice = world("val", "coloured"), world("val", "coloured", renderings=3)
-    count = len(once)
-    assert len(thrice) == 3 * count and torch.equal(thrice.images[:count], once.images)
-    assert thrice.origin[:count] == once.origin and sorted(thrice.origin[count:2 * count]) == sorted(once.origin)
-    assert len({image.numpy().tobytes() for image in thrice.images}) == 3 * count
-    assert not torch.equal(world("val", "coloured", seed=1).images, once.images)
-    for count in (0, 1.5):
-        with pytest.raises(ValueError, match="renderings must be a whole number from 1 to 1000"):
-            world("val", renderings=count)
-
-
-def test_the_drawing_named_is_the_drawing_shown(monkeypatch):
-    numbers = drawings.numbers_of("val")[::9]
-    shown = []
-    monkeypatch.setattr("helpers.world.compose", lambda tiles, rng, difficulty: shown.append(tiles) or np.zeros(
-        (len(tiles), 3, 96, 96), np.uint8))
-    data = rendered(numbers, renderings=2)
-    number_of = {drawings.table()[k].origin: k for k in numbers}
-    assert np.array_equal(np.concatenate(shown), drawings.pixels([number_of[origin] for origin in data.origin]))
-    assert data.origin[:len(numbers)] != tuple(number_of), "shuffled"
-
-
-def test_the_world_is_the_same_on_every_machine():
-    data = datasets.load("world", "val")
-    found = hashlib.sha256(data.images.numpy().tobytes() + data.labels.numpy().astype("<i8").tobytes()).hexdigest()
-    assert found == WORLD_VAL_SHA256

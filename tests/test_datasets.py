@@ -1,5 +1,4 @@
 import hashlib
-import json
 import shutil
 
 import numpy as np
@@ -8,26 +7,22 @@ import torch
 from PIL import Image
 
 from helpers import datasets
-from helpers import pocket as drawings
 from helpers.images import SPLITS
-from helpers.pocket import CLASSES, FAMILIES
-
-# The bytes of the pocket test split: images, then labels. After a wanted change to how images are composed, take the
-# new value from the message of the failing test.
-POCKET_TEST_SHA256 = "7d9497d4dd3e3b78cd02f4043c45d90289fd074d2ac903d8bf7843e1fbda7f1c"
+from helpers.intervals import things_of
+from helpers.pocket import CLASSES
 
 
 def test_unknown_names_are_answered_with_the_valid_ones():
-    with pytest.raises(ValueError, match="'cifar'; choose one of pocket, world, digits, stl10"):
+    with pytest.raises(ValueError, match="'cifar'; choose one of pocket, digits, stl10"):
         datasets.load("cifar", "train")
-    with pytest.raises(ValueError, match="'valid'; choose one of train, val, test"):
+    with pytest.raises(ValueError, match="'valid' of the pocket data; choose one of train, val, test, final"):
         datasets.load("pocket", "valid")
 
 
 @pytest.mark.parametrize("name, split, told", [
-    (["pocket"], "val", r"^Unknown data set \['pocket'\]; choose one of pocket, world, digits, stl10.$"),
+    (["pocket"], "val", r"^Unknown data set \['pocket'\]; choose one of pocket, digits, stl10.$"),
     ("digits", "valid", "^Unknown split 'valid'; choose one of train, val, test.$"),
-    ("pocket", ["val"], r"^Unknown split \['val'\]; choose one of"),
+    ("pocket", ["val"], r"^Unknown split \['val'\] of the pocket data; choose one of train, val, test, final.$"),
     ("digits", None, "^Unknown split None; choose one of"),
     ("stl10", 0, "^Unknown split 0; choose one of")])
 def test_names_of_another_kind(name, split, told):
@@ -35,10 +30,12 @@ def test_names_of_another_kind(name, split, told):
         datasets.load(name, split)
 
 
-@pytest.mark.parametrize("seed", [-1, 5_000_000, 1.5, "1", True])
-def test_pocket_with_a_seed_that_is_none(seed):
-    with pytest.raises(ValueError, match="^seed must be a whole number from 0 to 4294966, not "):
-        datasets.pocket("val", seed)
+def test_final_is_a_set_of_its_own_or_the_test_set_where_there_is_no_other(stl10):
+    root, _ = stl10
+    assert same(datasets.load("digits", "final"), datasets.load("digits", "test"))
+    assert same(datasets.load("stl10", "final", root), datasets.load("stl10", "test", root))
+    final, others = datasets.load("pocket", "final"), [datasets.load("pocket", split) for split in SPLITS]
+    assert not set(things_of(final)) & {thing for split in others for thing in things_of(split)}
 
 
 # --- what one reader changes, the next does not see --------------------------------------------------------------
@@ -51,7 +48,7 @@ def same(one, other) -> bool:
     return torch.equal(one.images, other.images) and torch.equal(one.labels, other.labels)
 
 
-@pytest.mark.parametrize("name", ["pocket", "world", "digits"])
+@pytest.mark.parametrize("name", ["pocket", "digits"])
 @pytest.mark.parametrize("few", [False, True])
 def test_a_change_does_not_reach_later_loads(name, few):
     load = lambda: datasets.load(name, "val").few(3) if few else datasets.load(name, "val")
@@ -69,90 +66,7 @@ def test_a_change_does_not_reach_later_loads_of_stl10(stl10):
         assert not same(first, second) and same(second, datasets.load("stl10", split, root))
 
 
-def test_pocket_is_composed_only_once(monkeypatch):
-    first = datasets.load("pocket", "val")
-    monkeypatch.setattr(drawings, "compose", None)
-    assert same(first, datasets.load("pocket", "val")) and same(first, datasets.pocket("val", seed=0))
-
-
-def test_a_change_does_not_reach_the_drawings():
-    table, examples, pixels = drawings.sprite_table(), drawings.source_examples(3), drawings.sprite_pixels()
-    kept = [json.dumps(table), examples.clone()]
-    table["emoji"].clear(), table["families"]["noto"].clear(), examples.zero_()
-    assert json.dumps(drawings.sprite_table()) == kept[0] and torch.equal(drawings.source_examples(3), kept[1])
-    with pytest.raises(ValueError, match="read-only"):
-        pixels[:] = 0
-
-
-# --- pocket ------------------------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("split", SPLITS)
-def test_pocket_has_the_promised_shape(pocket, split):
-    data, per_class = pocket[split], {"train": 500, "val": 100, "test": 200}[split]
-    assert data.images.shape == (10 * per_class, 3, 96, 96) and data.images.dtype == torch.uint8
-    assert torch.bincount(data.labels).tolist() == [per_class] * 10
-    assert data.classes == ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
-
-
-def test_pocket_is_the_same_on_every_machine(pocket):
-    data = pocket["test"]
-    found = hashlib.sha256(data.images.numpy().tobytes() + data.labels.numpy().astype("<i8").tobytes()).hexdigest()
-    assert found == POCKET_TEST_SHA256
-
-
-def test_pocket_seeds():
-    again, other = drawings.pocket("val"), drawings.pocket("val", seed=1)
-    drawings._compose_split.cache_clear()
-    assert torch.equal(again.images, datasets.pocket("val").images)
-    assert not torch.equal(other.images, again.images) and not torch.equal(other.labels, again.labels)
-
-
-def test_no_drawing_is_in_two_splits(pocket):
-    rule = {split: {(family, emoji) for _, family, emoji in drawings.split_sprites(split)} for split in SPLITS}
-    used = {split: set(pocket[split].origin) for split in SPLITS}
-    for sets in (rule, used):
-        assert not sets["train"] & sets["val"] and not sets["train"] & sets["test"] and not sets["val"] & sets["test"]
-    assert {split: len(rule[split]) for split in SPLITS} == {split: len(used[split]) for split in SPLITS}
-    assert all({family for family, _ in drawings} == {0, 1, 2} for drawings in rule.values())
-
-
-def test_every_image_is_traced_to_its_drawing_family_and_licence(pocket):
-    table = json.loads((drawings.ASSETS / "sprites.json").read_text(encoding="utf-8"))
-    label_of = {emoji["name"]: emoji["label"] for emoji in table["emoji"]}
-    assert set(table["families"]) == set(FAMILIES)
-    for data in pocket.values():
-        assert len(data.origin) == len(data)
-        for origin, label in zip(data.origin, data.labels.tolist(), strict=True):
-            name, family, licence = origin.split(", ")
-            assert label_of[name] == CLASSES[label]
-            assert licence == table["families"][family]["licence"] != ""
-
-
-def test_the_drawing_named_is_the_drawing_shown(monkeypatch):
-    composed = []
-    monkeypatch.setattr(drawings, "PER_CLASS", dict.fromkeys(SPLITS, 20))
-    monkeypatch.setattr(drawings, "compose", lambda sprites, rng: composed.append(sprites) or np.zeros(
-        (len(sprites), 3, 96, 96), np.uint8))
-    data = drawings._compose_split.__wrapped__("test", 0)
-    names = [emoji["name"] for emoji in drawings.sprite_table()["emoji"]]
-    for origin, sprite in zip(data.origin, composed[0], strict=True):
-        name, family, _ = origin.split(", ")
-        assert np.array_equal(sprite, drawings.sprite_pixels()[FAMILIES.index(family), names.index(name)])
-
-
-# --- damaged assets ----------------------------------------------------------------------------------------------
-
-@pytest.fixture
-def assets(tmp_path, monkeypatch):
-    """A copy of the assets that a test may damage."""
-    for path in drawings.ASSETS.glob("*.png"):
-        shutil.copy(path, tmp_path)
-    shutil.copy(drawings.ASSETS / "sprites.json", tmp_path)
-    monkeypatch.setattr(drawings, "ASSETS", tmp_path)
-    drawings.sprite_pixels.cache_clear()
-    yield tmp_path
-    drawings.sprite_pixels.cache_clear()
-
+# --- digits, STL-10, folders -------------------------------------------------------------------------------------
 
 def cut(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -163,26 +77,6 @@ def scramble(path):
     data[40:60] = bytes(20)
     path.write_bytes(data)
 
-
-def crop(path):
-    Image.open(path).crop((0, 0, 1024, 128)).save(path)
-
-
-def remove(path):
-    path.unlink()
-
-
-@pytest.mark.parametrize("name, damage", [
-    ("noto.png", cut), ("twemoji.png", scramble), ("fluent.png", crop), ("fluent.png", remove),
-    ("sprites.json", cut), ("sprites.json", remove), ("sprites.json", lambda path: path.write_text("{}")),
-], ids=["cut sheet", "scrambled sheet", "small sheet", "no sheet", "cut table", "no table", "empty table"])
-def test_a_damaged_asset_gets_one_sentence(assets, name, damage):
-    damage(assets / name)
-    with pytest.raises(RuntimeError, match=f"^The asset {name} is missing or damaged; get a fresh copy of the course"):
-        drawings._compose_split.__wrapped__("val", 0)
-
-
-# --- digits, STL-10, folders -------------------------------------------------------------------------------------
 
 def test_digits():
     splits = {split: datasets.digits(split) for split in SPLITS}
@@ -309,29 +203,3 @@ def test_a_root_that_is_no_path(root):
 def test_a_fold_that_there_is_not(fold):
     with pytest.raises(ValueError, match="^fold must be a whole number from 0 to 9, not "):
         datasets.stl10("train", fold)
-
-
-@pytest.mark.parametrize("count", [0, -1, 1.0, 10_000])
-def test_source_examples_of_a_number_that_there_is_not(count):
-    with pytest.raises(ValueError, match="^count must be a whole number from 1 to 46, not "):
-        drawings.source_examples(count)
-
-
-def test_source_examples_show_every_family_and_none_of_the_target_classes(monkeypatch):
-    asked = []
-    pixels = drawings.sprite_pixels()
-
-    class Watched:
-        shape = pixels.shape
-
-        def __getitem__(self, key):
-            asked.append(key[1])
-            return pixels[key]
-
-    monkeypatch.setattr(drawings, "sprite_pixels", Watched)
-    examples = drawings.source_examples(count=5)
-    assert examples.shape == (15, 3, *pixels.shape[2:4]) and examples.dtype == torch.uint8
-    emoji = drawings.sprite_table()["emoji"]
-    assert [emoji[k]["label"] for k in asked[0]] == [None] * 5
-    corners = examples[:, :, 0, 0].float().mean()
-    assert corners > 200, "the drawings stand on white"

@@ -67,6 +67,16 @@ def test_pick_of_what_is_not_there(indices):
         split_of(0, 1, 0, 1).pick(indices)
 
 
+def test_at_most_takes_all_that_a_scarce_class_has():
+    split = split_of(*[0] * 9, *[1] * 2)
+    assert torch.bincount(split.at_most(5).labels).tolist() == [5, 2]
+    assert torch.bincount(split.at_most(11).labels).tolist() == [9, 2]
+    assert split.few(2, seed=3).labels.tolist() == split.at_most(2, seed=3).labels.tolist()
+    for count in (0, 12, 1.0):
+        with pytest.raises(ValueError, match="^per_class must be a whole number from 1 to 11, not "):
+            split.at_most(count)
+
+
 def test_few_is_balanced_and_its_seed_decides(pocket):
     few = pocket["train"].few(5, seed=1)
     assert torch.bincount(few.labels).tolist() == [5] * 10

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers import datasets
 from helpers.fetch import downloads, stl10, weights
 from helpers.lab import setup
 
@@ -77,12 +78,22 @@ def test_who_insists_gets_one_sentence(bare, monkeypatch):
 def test_the_environment_variable_decides(bare, complete, capsys, monkeypatch):
     monkeypatch.setenv("TL_TRACK", "full")
     lab = setup()
-    assert (lab.backbone, lab.rate, lab.per_class) == ("vgg16", 3e-5, 20)
+    assert (lab.backbone, lab.rate, lab.per_class) == ("vgg16", 3e-5, 12)
     assert capsys.readouterr().out == (
         "full track (TL_TRACK=full): vgg16 on stl10 data, cpu, seed 0, which will be slow without a GPU\n")
     monkeypatch.setenv("TL_TRACK", "pocket")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert setup().track == "pocket"
+
+
+@pytest.mark.parametrize("data", ["pocket", "digits"])
+def test_every_class_has_the_labels_that_a_lesson_asks_for(bare, gpu, data):
+    """On a GPU, too: a class of the pocket data has no more drawings there."""
+    assert len(datasets.load(data, "train").few(setup("pocket_vgg", data).per_class)) >= 120
+
+
+def test_a_gpu_has_room_for_more_photographs(bare, complete, gpu):
+    assert setup().per_class == 100
 
 
 def test_unknown_names_are_answered_with_the_valid_ones(bare, monkeypatch):
