@@ -9,8 +9,8 @@ from helpers.lesson_01 import checks
 from helpers.preprocess import Preprocess
 from helpers.training import fit
 
-CURVE = {"scratch": {5: [0.2, 0.3], 20: [0.5, 0.7], 50: [0.8, 0.9]}, "frozen": {5: [0.6], 20: [0.7], 50: [0.8]}}
-HOPELESS = CURVE | {"scratch": {5: [0.1], 20: [0.1], 50: [0.1]}}
+CURVE = {"scratch": {2: [0.2, 0.3], 5: [0.5, 0.7], 15: [0.8, 0.9]}, "frozen": {2: [0.6], 5: [0.7], 15: [0.8]}}
+HOPELESS = CURVE | {"scratch": {2: [0.1], 5: [0.1], 15: [0.1]}}
 SCORES = {"scratch": [0.84, 0.86], "frozen": [0.76, 0.78], "full": [0.8, 0.8]}
 PREPROCESS = Preprocess((0.5,) * 3, (0.25,) * 3, flip=0.0)
 NONSENSE = [None, "text", "", 3.5, float("nan"), float("inf"), True, [], [1, 2], {}, {"a": 1}, (), object(), int, len,
@@ -25,7 +25,7 @@ def verdict(capsys, check, *answer) -> str:
 @pytest.mark.parametrize("answer", NONSENSE, ids=lambda answer: repr(answer)[:20])
 @pytest.mark.parametrize("check, rest", [
     (checks.labels_needed, (CURVE,)), (checks.head_size, (256, 37)), (checks.convolutions_frozen, ()),
-    (checks.more_labels, (SCORES, 1)), (checks.never_pretrained, ("pocket_vgg", None, PREPROCESS, SCORES)),
+    (checks.more_labels, (SCORES, 1, 15)), (checks.never_pretrained, ("pocket_vgg", None, PREPROCESS, SCORES)),
 ], ids=lambda value: getattr(value, "__name__", ""))
 def test_nonsense_gets_one_calm_line(capsys, check, rest, answer):
     said = verdict(capsys, check, answer, *rest)
@@ -36,7 +36,7 @@ def test_nonsense_gets_one_calm_line(capsys, check, rest, answer):
 @pytest.mark.parametrize("number", range(1, 6))
 def test_unanswered(capsys, number):
     check, *rest = [(checks.labels_needed, CURVE), (checks.head_size, 256, 37), (checks.convolutions_frozen,),
-                    (checks.more_labels, SCORES, 1),
+                    (checks.more_labels, SCORES, 1, 15),
                     (checks.never_pretrained, "pocket_vgg", None, PREPROCESS, SCORES)][number - 1]
     assert verdict(capsys, check, ..., *rest).startswith(f"Exercise 1.{number}: not answered yet.")
 
@@ -57,8 +57,8 @@ def test_networks_that_were_taken_apart(capsys, slim):
 # --- 1.1 to 1.3 ------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("answer, curve, expected", [
-    (20, CURVE, "right"), (5, CURVE, "still lower"), (50, CURVE, "fewer labels already"), ("never", CURVE, "There is"),
-    ("never", HOPELESS, "right"), (50, HOPELESS, "still below"), (7, CURVE, "one of"), ("20", CURVE, "one of"),
+    (5, CURVE, "right"), (2, CURVE, "still lower"), (15, CURVE, "fewer labels already"), ("never", CURVE, "There is"),
+    ("never", HOPELESS, "right"), (15, HOPELESS, "still below"), (7, CURVE, "one of"), ("5", CURVE, "one of"),
     (..., CURVE, "not answered")])
 def test_labels_needed(capsys, answer, curve, expected):
     assert expected in verdict(capsys, checks.labels_needed, answer, curve)
@@ -89,22 +89,24 @@ def broken(count, seed):
     raise KeyError("far_train")
 
 
+@pytest.mark.parametrize("labels", [15, 20])
 @pytest.mark.parametrize("answer, expected", [
-    (lambda count, seed: {20: 0.76, 80: 0.88}[count], "right. Frozen with 20 labels per class: 76.0 %, with 80: "
-                                                      "88.0 %; from scratch with 20: 85.0 %."),
-    (lambda count, seed: 0.76, "does it use its first argument?"),
-    (lambda count, seed: count, "an accuracy lies between 0 and 1"),
-    (lambda count, seed: 0.5 + count / 1000, "0.760 was measured. Are method, splits"),
+    (lambda count, seed: 0.76 if count < 60 else 0.88,
+     "right. Frozen with {few} labels per class: 76.0 %, with {many}: 88.0 %; from scratch with {few}: 85.0 %."),
+    (lambda count, seed: 0.76, "The same accuracy with {few} and with {many} labels per class: does it use its first"),
+    (lambda count, seed: count, "It returns {few} and {many}; an accuracy lies between 0 and 1"),
+    (lambda count, seed: 0.5 + count / 1000, "With {few} labels per class and seed 1 it returns 0.5{few}; above, 0.76"),
     (lambda count, seed: None, "It returns None and None; an accuracy lies between 0 and 1"),
-    (lambda count, seed: str(count / 100), "It returns '0.2' and '0.8'; an accuracy lies between 0 and 1"),
-    (lambda count, seed: torch.tensor({20: 0.76, 80: 0.88}[count]), "right. Frozen with 20"),
+    (lambda count, seed: f"{count / 100:.2f}", "It returns '0.{few}' and '0.{many}'; an accuracy lies"),
+    (lambda count, seed: torch.tensor(0.76 if count < 60 else 0.88), "right. Frozen with {few}"),
     (lambda count: 0.76, "It stopped with TypeError"),
     (lambda count, seed: print(end=""), "It returns None"),
     (lambda count, seed: float("nan"), "an accuracy lies between 0 and 1"),
     (broken, "It stopped with KeyError: 'far_train'"),
     (0.76, "without brackets")], ids=range(12))
-def test_more_labels(capsys, answer, expected):
-    assert expected in verdict(capsys, checks.more_labels, answer, SCORES, 1)
+def test_more_labels(capsys, answer, expected, labels):
+    said = verdict(capsys, checks.more_labels, answer, SCORES, 1, labels)
+    assert expected.format(few=labels, many=4 * labels) in said
 
 
 # --- 1.5 -------------------------------------------------------------------------------------------------------------

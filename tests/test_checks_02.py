@@ -82,8 +82,11 @@ def test_receptive_field(capsys, answer, expected):
     assert expected in verdict(capsys, checks.receptive_field, answer)
 
 
+CHANNELS = networks.build("pocket_vgg", device="meta").classifier[0].in_features // 49  # of the last feature map
+
+
 def half_folded(build):
-    build.classifier[0] = nn.Linear(96 * 4, build.classifier[0].out_features)
+    build.classifier[0] = nn.Linear(CHANNELS * 4, build.classifier[0].out_features)
     return build
 
 
@@ -106,8 +109,8 @@ def with_nan(build):
 @pytest.mark.parametrize("make, expected", [
     (lambda build: networks.fold_first_linear(build, 64), "right"),
     (lambda build: networks.fold_first_linear(build, 64).double(), "right"),
-    (lambda build: build, "still has 4,704 inputs"),
-    (lambda build: networks.fold_first_linear(build, 96), "has 864 inputs. How many cells"),
+    (lambda build: build, f"still has {CHANNELS * 49:,} inputs"),
+    (lambda build: networks.fold_first_linear(build, 96), f"has {CHANNELS * 9:,} inputs. How many cells"),
     (half_folded, "Shown images of 64 x 64 pixels, it stopped with RuntimeError: mat1"),
     (wrong_weights, "differ"), (with_nan, "differ"),
     (lambda build: networks.replace_head(networks.fold_first_linear(build, 64), 10), "logits of shape (4, 10)"),
@@ -118,7 +121,7 @@ def with_nan(build):
      "Shown images of 64 x 64 pixels, it stopped with TypeError"),
     (lambda build: networks.fold_first_linear(build, 64).to("meta"), "on the meta device"),
     (lambda build: "folded", "is a network"), (lambda build: nn.Linear(2, 2), "is a network"),
-    (lambda build: 384, "is a network"), (lambda build: NAN, "is a network"),
+    (lambda build: CHANNELS * 4, "is a network"), (lambda build: NAN, "is a network"),
     (lambda build: type(build), "is a network"),
     (lambda build: None, "not answered"), (lambda build: ..., "not answered")])
 def test_folded_for_64(capsys, make, expected):

@@ -46,10 +46,11 @@ def trial(pipeline):
 
 
 @pytest.mark.parametrize("answer, gap, measure, hint", [
-    (QUARTERS, "narrower", trial, "right. More of the camera's pictures are recognised than without it, and the gap is "
-                                  "narrower, as you predicted"),
-    (QUARTERS, "wider", trial, "right. More of the camera's pictures are recognised than without it, and the gap is "
-                               "narrower, not wider"),
+    (QUARTERS, "narrower", trial, "right. The accuracy on the camera's pictures goes from 50.0 to 60.0 %, and the gap "
+                                  "is narrower, as you predicted"),
+    (QUARTERS, "wider", trial, "right. The accuracy on the camera's pictures goes from 50.0 to 60.0 %, and the gap "
+                               "is narrower, not wider"),
+    (QUARTERS, "narrower", lambda p: (0.9, 0.5) if isinstance(p, v2.Identity) else (0.7, 0.49), "right. The accuracy"),
     (QUARTERS, "same", lambda p: (0.9, 0.5) if isinstance(p, v2.Identity) else (0.99, 0.59), "the same, as you"),
     (QUARTERS, ..., trial, "Commit yourself first"),
     (QUARTERS, "smaller", trial, "Commit yourself first"),
@@ -57,7 +58,8 @@ def trial(pipeline):
     (v2.RandomHorizontalFlip(), "narrower", trial, "never came to lie at the bottom"),
     (v2.RandomVerticalFlip(), "narrower", trial, "never came to lie at the left"),
     (v2.RandomRotation((90, 90)), "narrower", trial, "never came to lie at the top"),
-    (v2.RandomRotation(180), "narrower", lambda p: (0.9, 0.5), "50.0 % of the camera's pictures"),
+    (v2.RandomRotation(180), "narrower", lambda p: (0.9, 0.5) if isinstance(p, v2.Identity) else (0.9, 0.45),
+     "on the camera's pictures is 45.0 %, and without them 50.0 %"),
     (v2.Compose([v2.ToDtype(torch.float32, scale=True), QUARTERS]), "narrower", trial, "torch.float32"),
     (v2.Compose([v2.ToPILImage(), QUARTERS]), "narrower", trial, "Image"),
     (v2.RandomCrop(64), "narrower", trial, "(3, 64, 64)"),

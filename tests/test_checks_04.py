@@ -1,6 +1,7 @@
 """The exercises of notebook 04: the right answer, near misses and nonsense; and the memory that 04 reports."""
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -18,6 +19,7 @@ from helpers.training import History
 
 ROOT = Path(__file__).resolve().parent.parent
 PREPROCESS = Preprocess((0.5,) * 3, (0.25,) * 3)
+NOTEBOOK = ROOT / "notebooks" / "04_frozen_vs_full.ipynb"
 FROZEN = [(None, History([{"val_accuracy": accuracy}])) for accuracy in (0.5, 0.6)]
 
 
@@ -97,7 +99,7 @@ BROKEN = [
 def test_networks_that_do_not_work(capsys, fitted, tiny, change, expected):
     answer = change(fitted)
     for check, rest in ((checks.in_between, (tiny(10), PREPROCESS, FROZEN)),
-                        (checks.challenge, (tiny(5), tiny(10), PREPROCESS, 0.5))):
+                        (checks.challenge, (tiny(5), tiny(10), PREPROCESS, 0.5, 50))):
         said = verdict(capsys, check, answer, *rest)
         assert "not yet" in said and expected in said and said.count("\n") == 1
 
@@ -131,16 +133,36 @@ def test_temperature(capsys):
     assert f"{right:.2f}" not in say(1)
 
 
+def test_confidence_is_compared_with_the_share_of_right_answers_where_classes_differ_in_size(capsys):
+    """Nine images of one class, all right, and one of the other, wrong: 90 % are right, and half if classes count."""
+    labels = torch.tensor([0] * 9 + [1])
+    evaluation = Evaluation(0.0, 0.5, torch.tensor([math.log(9.0), 0.0]).repeat(10, 1), labels)  # each 90 % sure
+    say = lambda answer: verdict(capsys, checks.temperature, answer, evaluation)
+    assert "right. On average" in say(1.0)
+    assert "right in 90.0 % of the cases: it is still too modest" in say(2.0)
+
+
+def test_the_loop_written_by_hand_measures_what_evaluate_does(slim, tiny):
+    """Classes of different size: with the share of right answers the two would part."""
+    uneven = tiny(20).pick(torch.tensor([*range(30), *range(30, 60, 3)]))
+    assert torch.bincount(uneven.labels).tolist() == [20, 10, 10]
+    source = next(cell.source for cell in nbformat.read(NOTEBOOK, 4).cells if "def evaluate(" in cell.source)
+    names = {"torch": torch, "preprocess": PREPROCESS, "classes": 3, "lab": SimpleNamespace(device="cpu")}
+    exec(source, names)
+    for seed in range(3):
+        model = slim("pocket_vgg", seed=seed)
+        assert names["evaluate"](model, uneven) == pytest.approx(evaluate(model, uneven, PREPROCESS).accuracy)
+
+
 def test_challenge(capsys, fitted, tiny):
     own, val = tiny(20, seed=1), tiny(10)
-    say = lambda answer, own=own, goal=0.5: verdict(capsys, checks.challenge, answer, own, val, PREPROCESS, goal)
+    say = lambda answer, own=own, goal=0.5: verdict(capsys, checks.challenge, answer, own, val, PREPROCESS, goal, 20)
     accuracy = evaluate(fitted, val, PREPROCESS).accuracy
     assert 0.5 < accuracy, "the fixture has learnt something"
     assert f"right. {100 * accuracy:.1f} %" in say(fitted) and "right" in say(Wrapped(fitted))
     assert "right" in say(fitted, goal=accuracy)
-    missing = round(1.1 * len(val)) - round(accuracy * len(val))
-    assert f"the goal is 110.0 %. {missing} more of the 30 images" in say(fitted, goal=1.1)
-    assert "51 images of r in `own`; 50 are allowed" in say(fitted, own=tiny(51))
+    assert f"not yet. {100 * accuracy:.1f} % on the validation images; the goal is 110.0 %." in say(fitted, goal=1.1)
+    assert "21 images of r in `own`; 20 are allowed" in say(fitted, own=tiny(21))
     swapped = ImageSplit(own.images, (own.labels + 1) % 3, own.classes)
     assert "wrong way round" in say(fitted, own=swapped)
 
@@ -148,10 +170,11 @@ def test_challenge(capsys, fitted, tiny):
 @pytest.mark.parametrize("nonsense", ["done", 3, math.nan, [1], {}, True, torch.zeros(3), float, nn.Linear, print])
 def test_nonsense_gets_one_line(capsys, slim, tiny, nonsense):
     """No traceback may reach the reader, and nothing that is no answer is right."""
-    evaluation = Evaluation(0.0, 0.5, torch.randn(20, 10), torch.zeros(20, dtype=torch.int64))
+    logits = torch.randn(20, 10, generator=torch.Generator().manual_seed(0))
+    evaluation = Evaluation(0.0, 1.0, logits, logits.argmax(1))  # always right, and hardly ever sure
     for check, rest in ((checks.loss_of_probability, (0.5,)), (checks.two_rates, (slim("pocket_vgg"),)),
                         (checks.in_between, (tiny(2), PREPROCESS, FROZEN)), (checks.temperature, (evaluation,)),
-                        (checks.challenge, (tiny(2), tiny(2), PREPROCESS, 0.5))):
+                        (checks.challenge, (tiny(2), tiny(2), PREPROCESS, 0.5, 50))):
         said = verdict(capsys, check, nonsense, *rest)
         assert "not yet" in said and said.count("\n") == 1
         for unanswered in (..., None):

@@ -5,12 +5,14 @@ import time
 import pytest
 import torch
 
-from helpers import networks
+from helpers import anatomy, networks
 from helpers.images import ImageSplit
 from helpers.lesson_02 import panels, plots
 from helpers.preprocess import Preprocess
 
 PREPROCESS = Preprocess((0.5,) * 3, (0.25,) * 3)
+TABLE = anatomy.layer_table(networks.build("pocket_vgg", device="meta"), 96)
+LAST = anatomy.last_of_blocks(TABLE, "MaxPool2d")[-1]
 
 
 @pytest.fixture(scope="module")
@@ -52,19 +54,24 @@ def test_the_text_follows_the_controls(drawn, examples):
     panel = panels.layer_explorer(networks.build("pocket_vgg"), examples, PREPROCESS)
     image, layer = panel.children[0].children
     layer.index = 0
-    assert "features.0 (Conv2d, block 1)" in words(panel) and "8 x 96 x 96" in words(panel)
-    assert "224 (0.0 % of all)" in words(panel) and "1,990,656 (7.4 % of all)" in words(panel)
+    filters = networks.build("pocket_vgg", device="meta").features[0].out_channels
+    assert "features.0 (Conv2d, block 1)" in words(panel) and f"{filters} x 96 x 96" in words(panel)
+    work, everything = filters * 27 * 96 * 96, anatomy.totals(TABLE)
+    share = 100 * filters * 28 / everything["parameters"]  # 27 weights and a bias each
+    assert f" {filters * 28:,} ({share:.1f} % of all)" in words(panel)
+    assert f" {work:,} ({100 * work / everything['multiply_adds']:.1f} % of all)" in words(panel)
     assert "3 x 3 pixels" in words(panel) and "Image: airplane" in words(panel)
     image.index = 2
     assert "Image: &lt;car&gt;" in words(panel)
     layer.index = len(layer.options) - 1
-    assert "150 x 150 pixels" in words(panel) and "zeros of the padding" in words(panel)
+    assert f"{LAST.receptive_field} x {LAST.receptive_field} pixels" in words(panel)
+    assert "zeros of the padding" in words(panel)
     assert panel.children[1].value.count("<th scope='col'") == panel.children[1].value.count("<td")
 
 
 def test_the_sentence_tells_the_pixels_that_the_unit_sees(drawn, examples):
     panel = panels.layer_explorer(networks.build("pocket_vgg"), examples, PREPROCESS)
-    panel.children[0].children[1].index = 2  # features.3, a field of 8 pixels
+    panel.children[0].children[1].index = 2  # the second convolution
     _, row, _, _, unit = drawn[-1]
     left, top, right, bottom = row.visible(*unit, 96)
     assert f"rows {top} to {bottom - 1} and columns {left} to {right - 1}" in words(panel)

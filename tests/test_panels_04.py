@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from helpers import anatomy, figures, inference, networks, training
+from helpers import anatomy, figures, inference, networks, plans, training
 from helpers.images import ImageSplit
 from helpers.inference import Evaluation
 from helpers.lesson_04 import panels, plots
@@ -47,13 +47,17 @@ def costs(name: str, train_from_top):
 
 def test_the_depth_decides_which_layers_learn(train_from_top, slim):
     model = slim("pocket_vgg")
-    for depth, frozen in ((1, 10), (3, 8), (11, 0)):
+    count = sum(isinstance(layer, (nn.Conv2d, nn.Linear)) for layer in model.modules())
+    for depth, frozen in ((1, count - 1), (3, count - 3), (count, 0)):
         train_from_top(model, depth)
         assert sum(not layer.weight.requires_grad for layer in model.modules() if hasattr(layer, "weight")) == frozen
         assert model.classifier[6].bias.requires_grad
 
 
-@pytest.mark.parametrize("name, depths", [("pocket_vgg", 11), ("vgg16", 16)])
+LAYERS = sum(isinstance(layer, int) for layer in plans.POCKET_VGG) + 3
+
+
+@pytest.mark.parametrize("name, depths", [("pocket_vgg", LAYERS), ("vgg16", 16)])
 def test_freeze_depth_panel(name, depths, train_from_top):
     start = time.perf_counter()
     layers, memory, trained = costs(name, train_from_top)
@@ -336,6 +340,30 @@ def test_mistakes_are_filtered_and_ordered():
     assert result.mistakes() == [0, 3] and result.mistakes(most_certain=False) == [3, 0]
     assert result.mistakes(true=0, answer=1) == [0, 3] and result.mistakes(true=1) == result.mistakes(answer=0) == []
     assert result.confidences.tolist() == pytest.approx(LOGITS.softmax(1).amax(1).tolist())
+
+
+def test_of_several_drawings_of_one_thing_only_the_first_is_shown():
+    origin = ("ann: cat; outline", "ann: cat; filled", "bob: dog; outline", "ann: dog; outline", "bob: dog; filled")
+    images = torch.zeros(5, 3, 8, 8, dtype=torch.uint8)
+    split = ImageSplit(images, torch.tensor([0, 0, 1, 1, 1]), ("cat", "dog"), origin)
+    assert panels.one_per_thing([4, 1, 0, 2, 3], split) == [4, 1, 3]
+    assert panels.one_per_thing([], split) == []
+    photographs = ImageSplit(images, split.labels, split.classes)
+    assert panels.one_per_thing([4, 1, 0, 2, 3], photographs) == [4, 1, 0, 2, 3]
+
+
+def test_the_browser_shows_one_drawing_of_each_thing():
+    asked = []
+
+    def explain(images, classes):
+        asked.append(len(images))
+        return torch.rand(len(images), 8, 8)
+
+    origin = ("ann: cat; filled", "bob: cat; filled", "cid: dog; filled", "ann: cat; outline")
+    split = ImageSplit(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), LABELS, ("cat", "dog"), origin)
+    shown = panels.mistakes_browser(split, Evaluation(0.0, 0.5, LOGITS, LABELS), explain).children[1]
+    assert asked == [1] and "2 mistakes (any class taken for any other)" in shown.value
+    assert "most certain ones, one of each thing, 88 to 88 %" in shown.value
 
 
 def test_mistakes_browser():

@@ -4,7 +4,7 @@ from __future__ import annotations
 import torch
 from torchvision.models.vgg import VGG
 
-from helpers import networks
+from helpers import pretrained
 from helpers.preprocess import Preprocess
 from helpers.verdict import (
     NotYet,
@@ -73,28 +73,29 @@ def convolutions_frozen(answer) -> str:
 
 
 @exercise("Exercise 1.4")
-def more_labels(answer, scores: dict[str, list[float]], seed: int) -> str:
+def more_labels(answer, scores: dict[str, list[float]], seed: int, labels: int) -> str:
     """Exercise 1.4: a function (labels per class, seed) -> accuracy (0 to 1) of the frozen network on the digits.
 
-    `scores`: what the notebook measured with 20 labels per class, by method, the first of them with `seed`.
+    `scores`: what the notebook measured with `labels` labels per class, by method, the first of them with `seed`.
     """
     if not callable(answer):
         raise NotYet("The answer is a function of a label count and a seed; give its name, without brackets.")
     with readers_code("It"):
-        returned = [answer(count, seed) for count in (20, 80)]
+        returned = [answer(count, seed) for count in (labels, 4 * labels)]
     few, many = accuracies = [number(value) for value in returned]
     if wrong := [short(value) for value, share in zip(returned, accuracies, strict=True)
                  if share is None or not 0 <= share <= 1]:
         raise NotYet(f"It returns {' and '.join(wrong)}; an accuracy lies between 0 and 1.")
     if few == many:
-        raise NotYet("The same accuracy with 20 and with 80 labels per class: does it use its first argument?")
+        raise NotYet(f"The same accuracy with {labels} and with {4 * labels} labels per class: does it use its first "
+                     "argument?")
     known = scores["frozen"][0]
     if abs(few - known) > 0.02:
-        raise NotYet(f"With 20 labels per class and seed {seed} it returns {few:.3f}; above, {known:.3f} was measured. "
-                     "Are method, splits, epochs and preprocessing the same?")
+        raise NotYet(f"With {labels} labels per class and seed {seed} it returns {few:.3f}; above, {known:.3f} was "
+                     "measured. Are method, splits, epochs and preprocessing the same?")
     scratch = sum(scores["scratch"]) / len(scores["scratch"])
-    return (f"Frozen with 20 labels per class: {100 * few:.1f} %, with 80: {100 * many:.1f} %; "
-            f"from scratch with 20: {100 * scratch:.1f} %. How far off was your prediction?")
+    return (f"Frozen with {labels} labels per class: {100 * few:.1f} %, with {4 * labels}: {100 * many:.1f} %; "
+            f"from scratch with {labels}: {100 * scratch:.1f} %. How far off was your prediction?")
 
 
 @exercise("Exercise 1.5")
@@ -116,7 +117,7 @@ def never_pretrained(answer, name: str, exam, preprocess: Preprocess, scores: di
 def _check_random_backbone(model: VGG, name: str) -> None:
     """Raise `NotYet` unless `model` is the network `name` with a random, frozen backbone; the head may learn."""
     parameters = dict(model.named_parameters())
-    first, taught = parameters.get("features.0.weight"), networks.read_weights(name)["features.0.weight"]
+    first, taught = parameters.get("features.0.weight"), pretrained.read_weights(name)["features.0.weight"]
     if first is None or first.shape != taught.shape:
         raise NotYet(f"Its first layer is not {name}'s; build it with networks.build.")
     if torch.equal(first.detach().cpu().float(), taught):

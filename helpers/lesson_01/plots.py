@@ -26,16 +26,16 @@ def two_opinions(split, answers, names) -> None:
                  f"{names[1]} {wrong[1]}.")
 
 
-def source_examples(pictures, rows: int = 3) -> None:
-    """Drawings (rows * n, 3, H, W) in `rows` rows, one for each artist."""
-    columns = len(pictures) // rows
-    figure = Figure(figsize=(9.5, rows * 0.8))
-    axes = figure.subplots(rows, columns)
-    for k, axis in enumerate(axes.flat):
-        picture(axis, pictures[k])
-    for axis, name in zip(axes[:, 0], ("Noto", "Twemoji", "Fluent"), strict=True):
-        axis.text(-0.2, 0.5, name, transform=axis.transAxes, ha="right", va="center")
-    show(figure, f"{columns} emoji outside the ten classes, each drawn by three families of artists.")
+def source_examples(pictures: dict) -> None:
+    """Drawings by family: `pictures[family]` (n, 3, H, W), one row each, the same things in the same order."""
+    columns = len(next(iter(pictures.values())))
+    figure = Figure(figsize=(9.5, 0.72 * len(pictures)))
+    axes = figure.subplots(len(pictures), columns, squeeze=False)
+    for row, (family, drawn) in zip(axes, pictures.items(), strict=True):
+        row[0].text(-0.2, 0.5, family, transform=row[0].transAxes, ha="right", va="center")
+        for axis, image in zip(row, drawn, strict=True):
+            picture(axis, image)
+    show(figure, f"{columns} emoji outside the ten classes, each drawn by {len(pictures)} families of artists.")
 
 
 def transfer_diagram(source_classes: int, target_classes: int) -> None:

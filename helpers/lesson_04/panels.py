@@ -7,6 +7,7 @@ import threading
 import ipywidgets
 
 from helpers import figures, inference, pictures, training
+from helpers.intervals import things_of
 from helpers.lesson_04 import plots
 from helpers.panel import Panel, fitted, panel, paragraph
 
@@ -159,9 +160,18 @@ class LiveTraining(Panel):
 ANY = -1  # the value of a menu's entry "any": with None, which ipywidgets takes for "nothing chosen", it would go blank
 
 
+def one_per_thing(found: list[int], split) -> list[int]:
+    """Of these images of `split`, by number, the first of each thing: an outline and its filled twin teach the same."""
+    things, first = things_of(split), {}
+    for k in found:
+        first.setdefault(things[k], k)
+    return list(first.values())
+
+
 def mistakes_browser(split, evaluation, explain, count: int = 8) -> Panel:
     """Menus for order, true class, answer and heat map, above `count` mistakes of that kind and a sentence.
 
+    Of several mistaken images of one thing it shows the first.
     `explain(images, classes)` returns a heat map (H, W) from 0 to 1 for each image: where it speaks for that class.
     """
     classes = [("any", ANY), *((name, k) for k, name in enumerate(split.classes))]
@@ -176,7 +186,8 @@ def mistakes_browser(split, evaluation, explain, count: int = 8) -> Panel:
     def draw(most_certain: bool, true: int, answer: int, speaks_for: str) -> str:
         true, answer = (None if chosen == ANY else chosen for chosen in (true, answer))
         found = evaluation.mistakes(true, answer, most_certain)
-        shown = found[:count]
+        different = one_per_thing(found, split)
+        shown, each = different[:count], ", one of each thing" if len(different) < len(found) else ""
         kind = f"{'any class' if true is None else split.classes[true]} taken for " \
                f"{'any other' if answer is None else split.classes[answer]}"
         if not found:
@@ -184,7 +195,7 @@ def mistakes_browser(split, evaluation, explain, count: int = 8) -> Panel:
         targets = evaluation.predictions if speaks_for == "the answer" else evaluation.labels
         sure = 100 * evaluation.confidences[shown]
         words = (f"{len(found)} mistakes ({kind}). Shown: the {len(shown)} {'most' if most_certain else 'least'} "
-                 f"certain ones, {sure[0]:.0f} to {sure[-1]:.0f} %, and what speaks for {speaks_for}.")
+                 f"certain ones{each}, {sure[0]:.0f} to {sure[-1]:.0f} %, and what speaks for {speaks_for}.")
         maps = explain(split.images[shown], targets[shown])
         return paragraph(words) + figures.rendered(plots.mistakes, split, evaluation, shown, maps)
 

@@ -62,7 +62,7 @@ def make_stl10(cache: Path) -> dict[str, ImageSplit]:
     base.mkdir(parents=True)
     written = {}
     for split, per_class in PER_CLASS.items():
-        few = datasets.pocket(split).few(per_class)
+        few = datasets.pocket(split, renderings=60).few(per_class)
         written[split] = few.pick(torch.randperm(len(few), generator=torch.Generator().manual_seed(0)))
         written[split].images.transpose(2, 3).numpy().tofile(base / f"{split}_X.bin")
         (written[split].labels + 1).to(torch.uint8).numpy().tofile(base / f"{split}_y.bin")
