@@ -1,106 +1,169 @@
-"""How much pre-training helps, by number of labels, on a near and on a far target.
+"""How much pre-training helps: on two targets, with 1 to all labels, and four ways to learn.
 
-    python -m tests.benchmarks.transfer                        # the table of the README
-    python -m tests.benchmarks.transfer --seeds 2 --labels 5   # a quick look
+    python -m tests.benchmarks.transfer                 # hours; a run that was stopped goes on where it was
+    python -m tests.benchmarks.transfer --share 0/2     # one of two processes that share the work
+    python -m tests.benchmarks.transfer --report        # the table and the figure of what there is
 
-Each method gets its own peak learning rate, chosen on the validation split with two tuning seeds that are not used
-again; then the network is trained with five new seeds (another random subset, another order, another random head) and
-measured on the test split, once each. Full fine-tuning gives the new head ten times the rate of the pre-trained layers
-(the rate in the table is the latter). Scratch gets three times as many epochs as full (twice as many with all labels),
-since it learns more slowly. Weight decay and label smoothing are the same for all. Also writes `build/transfer.json`
-and the near target's label-efficiency curve, `build/transfer.html`.
+*near*: coloured drawings of the ten classes, in the manner of the source task. *middle*: one-coloured pictograms of
+these classes, for which the source task has not prepared.
+
+*scratch* begins with random weights, has batch norm as the pre-trained network had it, and looks at every picture twice
+as often; *frozen* trains a new head; *full* trains everything, the head at ten times the rate; *LP-FT* trains the head
+first and then everything (Kumar et al., 2022, arXiv 2202.10054).
+
+Five folds over things, so that every thing is examined once; each fold draws other labels. The peak learning rate is
+chosen in each fold from a grid in steps of three, on the validation things of that fold, and so is the epoch; scores
+are class-balanced. Reported: the mean over all things with its interval, the spread over the folds, and differences in
+pairs. `build/transfer.jsonl` keeps every run; `helpers/assets/transfer.json` is what ships.
 """
-
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
+from contextlib import suppress
 from pathlib import Path
 
-from torch import nn
+import torch
 
-from helpers import datasets, features, figures, networks
+from helpers import features, networks
 from helpers.inference import evaluate
-from helpers.lesson_01 import plots
+from helpers.intervals import accuracy_interval, paired_difference, things_of
 from helpers.preprocess import Preprocess
 from helpers.training import fit
+from tests.benchmarks.folds import FOLDS, exam, lessons
 
-NAME = "pocket_vgg"
-OUT = Path("build/transfer.json")
-GRIDS = {"scratch": (5e-4, 1.5e-3, 5e-3), "frozen": (1e-3, 1e-2, 1e-1), "full": (1e-4, 3e-4, 1e-3, 3e-3)}
-EPOCHS = {"scratch": {5: 75, 20: 60, 500: 24}, "frozen": {5: 75, 20: 60, 500: 24}, "full": {5: 25, 20: 20, 500: 12}}
-RECIPE = {"weight_decay": 0.05, "label_smoothing": 0.1}  # the same for all three
-TARGETS = (("pocket", 5), ("pocket", 20), ("pocket", 500), ("digits", 20))
-TUNING_SEEDS = (100, 101)
-
-
-def prepare(method: str, seed: int) -> nn.Module:
-    """The network at the start of `method`: random everywhere, or pre-trained below a new head."""
-    model = networks.build(NAME, weights=None if method == "scratch" else "default", num_classes=10, seed=seed)
-    if method == "frozen":
-        networks.unfreeze(networks.head(networks.freeze(model)))
-    return model
+NAME, SCRATCH = "pocket_vgg", "pocket_vgg_bn"
+RUNS, OUT = Path("build/transfer.jsonl"), Path("helpers/assets/transfer.json")
+TARGETS = ("near", "middle")
+LABELS = (1, 5, 20, None)  # per class; None: all
+PICTURES = {1: 40, 5: 40, 20: 40, None: 160}  # of each class, made of these labels
+RATES = {"scratch": (1e-3, 3e-3, 9e-3), "frozen": (3e-3, 1e-2, 3e-2), "full": (1e-4, 3e-4, 9e-4),
+         "LP-FT": (1e-4, 3e-4, 9e-4)}
+EPOCHS = {"scratch": 20, "frozen": 20, "full": 10, "LP-FT": 10}
+RECIPE = {"weight_decay": 0.05, "label_smoothing": 0.1}  # the same for all
 
 
-def run(method: str, data: str, per_class: int, lr: float, seed: int, split: str) -> float:
-    """Train once and return the accuracy on `split`, in percent."""
-    few, val, exam = (datasets.load(data, name) for name in ("train", "val", split))
-    few, val = few.few(per_class, seed), val if data == "digits" else val.few(20 if per_class < 500 else 100)
-    preprocess = Preprocess(*networks.normalisation(NAME), flip=0.0 if data == "digits" else 0.5)
-    model = prepare(method, seed)
-    groups = networks.parameter_groups(model, lr, 10 * lr) if method == "full" else None
-    if method == "frozen":  # the same as training the frozen model, without augmentation, but computed once
-        few, val, exam = (features.extract(model, part, preprocess) for part in (few, val, exam))
-        model, preprocess = networks.head(model), None
-    epochs = EPOCHS[method][per_class]
-    history = fit(model, few, val, lr=lr, groups=groups, epochs=epochs, preprocess=preprocess, seed=seed, **RECIPE)
-    return 100 * (history.best_accuracy if split == "val" else evaluate(model, exam, preprocess).accuracy)
+def learnt(method: str, target_name: str, labels: int | None, number: int, rate: float, head_rate: float):
+    """Train once. Returns the network, its best validation accuracy, and what prepares images for it."""
+    train, val = lessons(target_name, number, labels, PICTURES[labels]), exam(target_name, number + 1)
+    preprocess = Preprocess(*networks.normalisation(NAME))
+    weights, name = (None, SCRATCH) if method == "scratch" else ("default", NAME)
+    model = networks.build(name, weights=weights, num_classes=len(train.classes), seed=number)
+    settings = {"epochs": EPOCHS[method], "seed": number, **RECIPE}
+    if method in ("frozen", "LP-FT"):  # the head on stored features: the same as training it in a frozen network
+        kept = [features.extract(model, split, preprocess) for split in (train, val)]
+        history = fit(networks.head(model), *kept, lr=head_rate, **settings | {"epochs": EPOCHS["frozen"]})
+    if method != "frozen":
+        groups = networks.parameter_groups(model, rate, (10 if method == "full" else 1) * rate)
+        history = fit(model, train, val, groups=groups, preprocess=preprocess, **settings)
+    return model, history.best_accuracy, preprocess
 
 
-def measure(method: str, data: str, per_class: int, seeds: int) -> dict:
-    """Tune the learning rate on validation data, then measure on test data."""
-    tuning = TUNING_SEEDS if per_class < 500 else TUNING_SEEDS[:1]
-    scores = {
-        lr: statistics.mean(run(method, data, per_class, lr, seed, "val") for seed in tuning) for lr in GRIDS[method]
-    }
-    lr = max(scores, key=scores.get)
-    test = [run(method, data, per_class, lr, seed, "test") for seed in range(seeds)]
-    return {
-        "data": data,
-        "per_class": per_class,
-        "method": method,
-        "lr": lr,
-        "validation": scores,
-        "test": test,
-        "mean": statistics.mean(test),
-        "spread": statistics.stdev(test),
-    }
+def fold_of(method: str, target_name: str, labels: int | None, number: int, head_rate: float) -> dict:
+    """Choose the rate on validation data, then sit the exam once."""
+    tried = {}
+    for rate in RATES[method]:
+        found = learnt(method, target_name, labels, number, rate, rate if method == "frozen" else head_rate)
+        tried[rate] = found[1]
+        if tried[rate] == max(tried.values()):
+            model, _, preprocess = found
+            best = rate
+    result = evaluate(model, exam(target_name, number), preprocess)
+    return {"rate": best, "validation": tried, "accuracy": result.accuracy,
+            "right": (result.predictions == result.labels).int().tolist()}
+
+
+def measure(share: int, of: int) -> None:
+    """Every fold that is not in RUNS yet, each appended when it is done; this process takes each `of`-th cell."""
+    RUNS.parent.mkdir(exist_ok=True)
+    cells = [(name, labels, number) for labels in LABELS for name in TARGETS for number in range(FOLDS)]
+    for name, labels, number in cells[share::of]:
+        done = {run["method"]: run for run in runs() if (run["target"], run["labels"], run["fold"]) == (
+            name, labels, number)}
+        for method in ("frozen", "full", "LP-FT", "scratch"):  # LP-FT takes the rate that was best for the frozen head
+            if method not in done:
+                head_rate = done["frozen"]["rate"] if "frozen" in done else 0.0
+                done[method] = {"target": name, "labels": labels, "fold": number, "method": method,
+                                **fold_of(method, name, labels, number, head_rate)}
+                with RUNS.open("a", encoding="utf-8") as file:
+                    file.write("\n" + json.dumps(done[method]) + "\n")  # after a line that was cut off, on a new one
+                print(name, labels or "all", "fold", number, method, f"{100 * done[method]['accuracy']:.1f} %",
+                      f"rate {done[method]['rate']:g}", flush=True)
+
+
+def runs() -> list[dict]:
+    """All runs that have been kept; a line that was cut off when the process was stopped does not count."""
+    if not RUNS.exists():
+        return []
+    found = []
+    for line in RUNS.read_text(encoding="utf-8").splitlines():
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return found
+
+
+def pooled(name: str) -> tuple[list[int], list[str]]:
+    """Labels and things of all five exams, in the order of the folds."""
+    exams = [exam(name, number) for number in range(FOLDS)]
+    return [label for one in exams for label in one.labels.tolist()], [t for one in exams for t in things_of(one)]
+
+
+def report() -> dict:
+    """Accuracies with interval and spread, and differences in pairs, of all cells whose five folds are done."""
+    rows, right = [], {}
+    for run in sorted(runs(), key=lambda run: run["fold"]):
+        right.setdefault((run["target"], run["labels"], run["method"]), []).append(run)
+    right = {key: own for key, own in right.items() if len(own) == FOLDS}
+    for (name, labels, method), own in right.items():
+        answers = [answer for run in own for answer in run["right"]]
+        interval = accuracy_interval(answers, *pooled(name))
+        folds = [run["accuracy"] for run in own]
+        rows.append({"target": name, "labels": labels, "method": method, "accuracy": interval.estimate,
+                     "low": interval.low, "high": interval.high, "folds": folds, "spread": statistics.stdev(folds),
+                     "rates": [run["rate"] for run in own]})
+    differences = []
+    for name, labels, a, b in [(name, labels, a, b) for name in TARGETS for labels in LABELS
+                               for a, b in (("full", "frozen"), ("full", "scratch"), ("frozen", "scratch"),
+                                            ("LP-FT", "full"), ("LP-FT", "frozen"))]:
+        if (name, labels, a) in right and (name, labels, b) in right:
+            one, other = ([x for run in right[name, labels, m] for x in run["right"]] for m in (a, b))
+            found = paired_difference(one, other, *pooled(name))
+            differences.append({"target": name, "labels": labels, "pair": [a, b], "difference": found.estimate,
+                                "low": found.low, "high": found.high, "text": str(found)})
+    settings = {"pictures": {str(k): v for k, v in PICTURES.items()}, "epochs": EPOCHS, "rates": RATES, **RECIPE}
+    return {"settings": settings, "torch": torch.__version__, "rows": rows, "differences": differences}
+
+
+def table(found: dict) -> str:
+    """The results as Markdown: accuracy in % with its interval, a row for each target and number of labels."""
+    cells = {(row["target"], row["labels"], row["method"]): row for row in found["rows"]}
+    lines = ["| target | labels per class | " + " | ".join(RATES) + " |", "|:--|--:|" + "--:|" * len(RATES)]
+    for name in TARGETS:
+        for labels in LABELS:
+            own = [cells.get((name, labels, method)) for method in RATES]
+            if any(own):
+                lines.append(f"| {name} | {labels or 'all'} | " + " | ".join(
+                    f"{100 * r['accuracy']:.1f} ({100 * r['low']:.1f} to {100 * r['high']:.1f})" if r else ""
+                    for r in own) + " |")
+    pairs = [f"{d['target']}, {d['labels'] or 'all'} labels: {d['pair'][0]} - {d['pair'][1]} {d['text']}"
+             for d in found["differences"]]
+    return "\n".join([*lines, "", *pairs])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--labels", type=int, nargs="*", default=[5, 20, 500], help="which label counts to measure")
+    parser.add_argument("--share", default="0/1", help="which part of the work: 0/2 and 1/2 for two processes")
+    parser.add_argument("--report", action="store_true", help="measure nothing, only write the table of what there is")
     args = parser.parse_args()
-    rows = []
-    print("Test accuracy in %, mean ± standard deviation over the seeds (peak learning rate chosen on validation data)")
-    print("| target | labels per class | " + " | ".join(GRIDS) + " |\n|:--|--:|" + "--:|" * len(GRIDS))
-    for data, per_class in TARGETS:
-        if per_class not in args.labels:
-            continue
-        results = [measure(method, data, per_class, args.seeds) for method in GRIDS]
-        cells = [f"{r['mean']:.1f} ± {r['spread']:.1f} ({r['lr']:g})" for r in results]
-        print(f"| {data} | {per_class} | " + " | ".join(cells) + " |", flush=True)
-        rows += results
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    near = [row for row in rows if row["data"] == "pocket"]
-    curve = {
-        method: {row["per_class"]: [x / 100 for x in row["test"]] for row in near if row["method"] == method}
-        for method in GRIDS
-    }
-    OUT.with_suffix(".html").write_text(figures.rendered(plots.label_efficiency, curve), encoding="utf-8")
+    if not args.report:
+        measure(*map(int, args.share.split("/")))
+    found = report()
+    part = OUT.with_suffix(".part")
+    part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, OUT)
+    print(table(found))
 
 
 if __name__ == "__main__":
