@@ -630,24 +630,26 @@ def test_views_do_not_depend_on_how_many_images_fit_into_memory(slim, tiny, monk
 LAYERS = ("features.6", "avgpool", "classifier.1", "classifier.5")  # a convolution, no weights, in-place ReLU, dropout
 
 
+def relative_error(found, expected) -> float:
+    pairs = list(zip(found, expected, strict=True))
+    return (sum((a - b).square().sum() for a, b in pairs) / sum(b.square().sum() for _, b in pairs)).sqrt().item()
+
+
 @pytest.mark.parametrize("layer", LAYERS)
 def test_training_on_kept_maps_is_training_the_whole_network(slim, tiny, monkeypatch, layer):
     monkeypatch.setattr(hardware, "short_format", lambda device: None)
     model, train, val = slim("pocket_vgg"), tiny(8), tiny(4, seed=1)
     for part in networks.in_two(model, layer)[0]:
         networks.freeze(part)
+    start = [p.detach().clone() for p in model.parameters()]
     copied, settings = copy.deepcopy(model), {"lr": 1e-3, "epochs": 2, "batch_size": 12, "seed": 4}
     whole = fit(model, train, val, preprocess=PLAIN, augment=False, **settings)
     maps = [features.extract(copied, split, PLAIN, up_to=layer) for split in (train, val)]
     above = fit(networks.in_two(copied, layer)[1], *maps, **settings)
     assert above.column("train_loss") == pytest.approx(whole.column("train_loss"), rel=1e-4)
-    for name, weight in model.state_dict().items():
-        assert torch.allclose(weight, copied.state_dict()[name], rtol=1e-3, atol=1e-5), name
-
-
-def relative_error(found, expected) -> float:
-    pairs = list(zip(found, expected, strict=True))
-    return (sum((a - b).square().sum() for a, b in pairs) / sum(b.square().sum() for _, b in pairs)).sqrt().item()
+    # All in all: where a gradient is nearly zero, AdamW makes a whole step of the last digit's rounding.
+    one, other = ([p.detach() - old for p, old in zip(net.parameters(), start, strict=True)] for net in (copied, model))
+    assert relative_error(one, other) < 0.02 and any(change.any() for change in other)
 
 
 @pytest.mark.parametrize("store, worst", [(torch.float32, 1e-5), (torch.float16, 1e-2), (torch.bfloat16, 3e-2)])
@@ -663,7 +665,7 @@ def test_gradients_above_kept_maps_equal_those_of_the_whole_network(pocket, tmp_
     model.zero_grad()
     folder = tmp_path if on_disk else None
     kept = features.extract(model, few, preprocess, up_to="features.8", store=store, disk=folder)
-    assert kept.tensors[0].dtype is store and kept.tensors[0].shape == (30, 32, 24, 24)
+    assert kept.tensors[0].dtype is store and kept.tensors[0].shape == (30, model.features[8].out_channels, 24, 24)
     nn.functional.cross_entropy(above(kept.tensors[0].float()), few.labels).backward()
     assert relative_error([p.grad for p in above.parameters()], expected) < worst
     assert list(tmp_path.iterdir()) == []  # the file has no name, and can't be left behind
@@ -720,7 +722,7 @@ def test_evaluate_counts_by_true_and_predicted_class():
     guesses = torch.tensor([0, 1, 1, 2, 0])
     result = evaluate(fixed, TensorDataset(torch.eye(3)[guesses] * 5, labels), batch_size=2)
     assert result.confusion().tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
-    assert result.accuracy == pytest.approx(0.6) and result.predictions.tolist() == guesses.tolist()
+    assert result.accuracy == pytest.approx((1 / 2 + 1 + 1 / 2) / 3) and result.predictions.tolist() == guesses.tolist()
     assert result.loss == pytest.approx(nn.functional.cross_entropy(torch.eye(3)[guesses] * 5, labels).item())
 
 
