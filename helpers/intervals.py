@@ -64,6 +64,14 @@ def things_of(split) -> tuple:
     return tuple(text.split(";")[0].strip() for text in origin)
 
 
+def one_per_thing(found: list[int], split) -> list[int]:
+    """Of these images of `split`, by number, the first of each thing: an outline and its filled twin teach the same."""
+    things, first = things_of(split), {}
+    for k in found:
+        first.setdefault(things[k], k)
+    return list(first.values())
+
+
 def balanced_accuracy(right, labels) -> float:
     """The class-balanced accuracy, 0 to 1: the mean of the classes' accuracies, so that every class counts the same.
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from helpers import anatomy, figures, inference, networks, plans, training
+from helpers import anatomy, figures, inference, intervals, networks, plans, training
 from helpers.images import ImageSplit
 from helpers.inference import Evaluation
 from helpers.lesson_04 import panels, plots
@@ -346,10 +346,10 @@ def test_of_several_drawings_of_one_thing_only_the_first_is_shown():
     origin = ("ann: cat; outline", "ann: cat; filled", "bob: dog; outline", "ann: dog; outline", "bob: dog; filled")
     images = torch.zeros(5, 3, 8, 8, dtype=torch.uint8)
     split = ImageSplit(images, torch.tensor([0, 0, 1, 1, 1]), ("cat", "dog"), origin)
-    assert panels.one_per_thing([4, 1, 0, 2, 3], split) == [4, 1, 3]
-    assert panels.one_per_thing([], split) == []
+    assert intervals.one_per_thing([4, 1, 0, 2, 3], split) == [4, 1, 3]
+    assert intervals.one_per_thing([], split) == []
     photographs = ImageSplit(images, split.labels, split.classes)
-    assert panels.one_per_thing([4, 1, 0, 2, 3], photographs) == [4, 1, 0, 2, 3]
+    assert intervals.one_per_thing([4, 1, 0, 2, 3], photographs) == [4, 1, 0, 2, 3]
 
 
 def test_the_browser_shows_one_drawing_of_each_thing():

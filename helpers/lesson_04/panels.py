@@ -6,8 +6,7 @@ import threading
 
 import ipywidgets
 
-from helpers import figures, inference, pictures, training
-from helpers.intervals import things_of
+from helpers import figures, inference, intervals, pictures, training
 from helpers.lesson_04 import plots
 from helpers.panel import Panel, fitted, panel, paragraph
 
@@ -160,14 +159,6 @@ class LiveTraining(Panel):
 ANY = -1  # the value of a menu's entry "any": with None, which ipywidgets takes for "nothing chosen", it would go blank
 
 
-def one_per_thing(found: list[int], split) -> list[int]:
-    """Of these images of `split`, by number, the first of each thing: an outline and its filled twin teach the same."""
-    things, first = things_of(split), {}
-    for k in found:
-        first.setdefault(things[k], k)
-    return list(first.values())
-
-
 def mistakes_browser(split, evaluation, explain, count: int = 8) -> Panel:
     """Menus for order, true class, answer and heat map, above `count` mistakes of that kind and a sentence.
 
@@ -186,7 +177,7 @@ def mistakes_browser(split, evaluation, explain, count: int = 8) -> Panel:
     def draw(most_certain: bool, true: int, answer: int, speaks_for: str) -> str:
         true, answer = (None if chosen == ANY else chosen for chosen in (true, answer))
         found = evaluation.mistakes(true, answer, most_certain)
-        different = one_per_thing(found, split)
+        different = intervals.one_per_thing(found, split)
         shown, each = different[:count], ", one of each thing" if len(different) < len(found) else ""
         kind = f"{'any class' if true is None else split.classes[true]} taken for " \
                f"{'any other' if answer is None else split.classes[answer]}"

@@ -27,7 +27,7 @@ from helpers import datasets, training
 from helpers.images import ImageSplit
 
 ROOT = Path(__file__).resolve().parents[2]
-PER_CLASS = {"train": 160, "test": 40}  # of the 160, the last 100 become "val"
+PER_CLASS = {"train": 175, "test": 40}  # of the 175, the last 100 become "val"
 NARROW = 32  # VGG-16 has this many times the channels of its stand-in
 EPOCHS = 2  # at most
 
