@@ -17,6 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from helpers.shipped import damaged
+
 ASSETS = Path(__file__).resolve().parent / "assets" / "drawings"
 PARTS = ("train", "val", "test", "final")  # "final" is for the last exam of notebook 04, and for nothing before it
 # How things are dealt out, twenty at a time: ten for training, three each for validation and test, four set aside.
@@ -59,10 +61,6 @@ def table() -> tuple[Drawing, ...]:
         raise damaged(path) from error
 
 
-def damaged(path: Path) -> RuntimeError:
-    return RuntimeError(f"The asset {path.name} is missing or damaged; get a fresh copy of the course.")
-
-
 @functools.lru_cache(maxsize=1)
 def _tiles() -> tuple[np.ndarray, np.ndarray]:
     """The masks, uint8 (n, tile, tile), and the coloured drawings, premultiplied uint8 (n, tile, tile, 4)."""
@@ -80,9 +78,13 @@ def _tiles() -> tuple[np.ndarray, np.ndarray]:
         except (OSError, ValueError, SyntaxError) as error:
             raise damaged(path) from error
         found.append(tiles)
-    alpha = found[1][..., 3:].astype(np.uint16)
-    found[1] = np.concatenate([(found[1][..., :3] * alpha + 127) // 255, alpha], axis=-1).astype(np.uint8)
-    return found[0], found[1]
+    return found[0], premultiplied(found[1])
+
+
+def premultiplied(rgba: np.ndarray) -> np.ndarray:
+    """Colour times alpha, so that blending at the edges is a plain sum: uint8 (..., 4) in and out."""
+    alpha = rgba[..., 3:].astype(np.uint16)
+    return np.concatenate([(rgba[..., :3] * alpha + 127) // 255, alpha], axis=-1).astype(np.uint8)
 
 
 def pixels(numbers: Sequence[int]) -> np.ndarray:

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from helpers.hardware import NO_ROOM, device_of, within_memory
 from helpers.images import check_data, same_classes
 from helpers.intervals import balanced_accuracy
-from helpers.networks import evaluating
+from helpers.networks import evaluating, last_layer
 from helpers.preprocess import Preprocess
 
 AT_ONCE = 128  # images in a batch without gradients; on a CPU, 250 are slower and need more memory
@@ -71,7 +71,7 @@ def evaluate(model: nn.Module, split, preprocess: Preprocess | None = None, batc
         RuntimeError: the GPU's memory is too small for a single image.
     """
     check_fits(model, split, preprocess)
-    same_classes(last_layer(model), split, "what the network has learnt", "data")
+    same_classes(last_layer(model)[1], split, "what the network has learnt", "data")
     return examine(model, split, preprocess, batch_size)
 
 
@@ -143,11 +143,6 @@ def output_count(model: nn.Module, inputs: Tensor, preprocess: Preprocess | None
         raise ValueError(f"The network gives outputs of shape {tuple(logits.shape[1:])} for an image; a classifier "
                          "gives one number per class.")
     return logits.shape[1]
-
-
-def last_layer(model: nn.Module) -> nn.Module:
-    """The last layer with weights, a network's head. `fit` notes there which classes it has learnt, as `classes`."""
-    return [layer for layer in model.modules() if next(layer.parameters(recurse=False), None) is not None][-1]
 
 
 @torch.no_grad()

@@ -114,11 +114,19 @@ def head(model: nn.Module) -> nn.Linear | nn.Conv2d:
 
 def _named_head(model: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
     """The head, and before it its name in `model.named_modules()`."""
-    name, layer = ([("", model)] + [pair for pair in model.named_modules() if _own_parameters(pair[1])])[-1]
+    name, layer = last_layer(model)
     if isinstance(layer, nn.Linear) or isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1):
         return name, layer
     raise ValueError(f"This network has no head: its last layer with weights is no linear layer, but a "
                      f"{type(layer).__name__}.")
+
+
+def last_layer(model: nn.Module) -> tuple[str, nn.Module]:
+    """The last layer with weights and, before it, its name in `model.named_modules()`: in a network that is its head.
+
+    `training.fit` notes there which classes it has learnt, as `classes`.
+    """
+    return ([("", model)] + [pair for pair in model.named_modules() if _own_parameters(pair[1])])[-1]
 
 
 def _own_parameters(layer: nn.Module) -> list[nn.Parameter]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from helpers.fetch.weights import weights_file, weights_of
 from helpers.plans import NAMES, POCKET
+from helpers.shipped import damaged
 
 ASSETS = Path(__file__).resolve().parent / "assets"
 
@@ -27,7 +28,7 @@ def card(name: str) -> dict:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RuntimeError(f"The asset {file.name} is missing or damaged; get a fresh copy of the course.") from error
+        raise damaged(file) from error
 
 
 def check_name(name: str) -> None:
@@ -63,8 +64,7 @@ def read_weights(name: str, weights: str = "default") -> dict[str, Tensor]:
         try:
             state = load_file(file)
         except Exception as error:  # safetensors raises its own error types
-            raise RuntimeError(
-                f"The asset {file.name} is missing or damaged; get a fresh copy of the course.") from error
+            raise damaged(file) from error
         return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
     state = torch.load(weights_file(name, weights), map_location="cpu", weights_only=True)
     if name.startswith("densenet"):  # their files are older than the names of their layers: "norm.1" is now "norm1"

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from helpers.images import whole_number
+from helpers.shipped import damaged
 
 ASSETS = Path(__file__).resolve().parent / "assets" / "source"
 
@@ -27,7 +28,7 @@ def examples(count: int = 12) -> dict[str, Tensor]:
         sheet = np.asarray(Image.open(path).convert("RGB"))
         tiles = sheet.reshape(len(titles), table["tile"], len(table["emoji"]), table["tile"], 3).swapaxes(1, 2)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError) as error:
-        raise RuntimeError(f"The asset {path.name} is missing or damaged; get a fresh copy of the course.") from error
+        raise damaged(path) from error
     count = whole_number(count, "count", 1, len(table["emoji"]))
     pictures = torch.from_numpy(tiles[:, :count].transpose(0, 1, 4, 2, 3).copy())
     return dict(zip(titles, pictures, strict=True))

@@ -20,8 +20,8 @@ from helpers.checkpoints import Checkpoint, Run, fingerprint, learnt
 from helpers.hardware import Arithmetic, MemoryOfSteps, device_of, resident, within_memory
 from helpers.history import History
 from helpers.images import LARGEST_SEED, same_classes, whole_number
-from helpers.inference import AT_ONCE, check_fits, examine, last_layer
-from helpers.networks import evaluating
+from helpers.inference import AT_ONCE, check_fits, examine
+from helpers.networks import evaluating, last_layer
 from helpers.preprocess import Preprocess
 from helpers.progress import Progress
 
@@ -196,7 +196,7 @@ def new_run(model: nn.Module, train, groups: list[dict], settings: dict) -> Run:
     if device_of(model).type == "cuda":
         model.to(memory_format=torch.channels_last)  # like the inputs: the layout that GPUs convolve fastest
     if hasattr(train, "classes"):
-        last_layer(model).classes = tuple(train.classes)  # so that `evaluate` can compare them with an exam's
+        last_layer(model)[1].classes = tuple(train.classes)  # so that `evaluate` can compare them with an exam's
     inputs, labels = train.tensors
     steps = settings["epochs"] * math.ceil(len(labels) / settings["batch size"])
     optimiser = AdamW(groups, weight_decay=settings["weight decay"], fused=True)

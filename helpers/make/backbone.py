@@ -34,6 +34,7 @@ from torch.nn.functional import cross_entropy, interpolate
 from helpers import networks, plans
 from helpers.composition import compose
 from helpers.make import source
+from helpers.preprocess import normalise
 from helpers.pretrained import ASSETS
 
 NAMES = ("pocket_vgg_bn", "pocket_resnet")
@@ -70,11 +71,10 @@ def task(drawings: list[source.Emoji]) -> Task:
 
 def prepared(images: np.ndarray | torch.Tensor, size: int | None = None) -> torch.Tensor:
     """Normalised float32 images, at `size` pixels a side if that is given."""
-    mean, std = (torch.tensor(c).view(1, 3, 1, 1) * 255 for c in (MEAN, STD))
-    images = (torch.as_tensor(images).float() - mean) / std
+    inputs = normalise(torch.as_tensor(images), MEAN, STD)
     if size:
-        images = interpolate(images, size=size, mode="bilinear", antialias=True)
-    return images.contiguous(memory_format=torch.channels_last)
+        inputs = interpolate(inputs, size=size, mode="bilinear", antialias=True)
+    return inputs.contiguous(memory_format=torch.channels_last)
 
 
 def jitter(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from helpers import drawings as course_drawings
 from helpers.make import drawings
 from helpers.make.packages import fetch
 
@@ -118,10 +119,8 @@ def collect(work: Path, processes: int = 2) -> list[Emoji]:
 
 
 def premultiplied(emoji: list[Emoji]) -> np.ndarray:
-    """Their pixels, colour times alpha, as `composition.compose` takes them: uint8 (n, TILE, TILE, 4)."""
-    pixels = np.stack([e.pixels for e in emoji])
-    alpha = pixels[..., 3:].astype(np.uint16)
-    return np.concatenate([(pixels[..., :3] * alpha + 127) // 255, alpha], axis=-1).astype(np.uint8)
+    """Their pixels, as `composition.compose` takes them: uint8 (n, TILE, TILE, 4)."""
+    return course_drawings.premultiplied(np.stack([e.pixels for e in emoji]))
 
 
 def examples(emoji: list[Emoji], count: int = 24) -> dict[str, list[Emoji]]:

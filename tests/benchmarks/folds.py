@@ -22,8 +22,7 @@ FOLDS = 5
 class Target:
     """A set of drawings by number: what each shows, whose thing it is, and how pictures are made of them."""
 
-    classes: tuple[str, ...]
-    labels: np.ndarray  # (n,), positions in `classes`
+    labels: np.ndarray  # (n,), positions in `CLASSES`
     things: tuple[str, ...]  # (n,)
     picture: Callable[[list[int], int], ImageSplit]  # of drawings by number, one each, from a seed
 
@@ -33,7 +32,7 @@ def target(name: str) -> Target:
     """ "near": the coloured drawings; "middle": the one-coloured ones."""
     numbers = [k for k, row in enumerate(drawings.table()) if row.coloured == (name == "near")]
     rows = [drawings.table()[k] for k in numbers]
-    return Target(CLASSES, np.array([CLASSES.index(row.label) for row in rows]), tuple(row.thing for row in rows),
+    return Target(np.array([CLASSES.index(row.label) for row in rows]), tuple(row.thing for row in rows),
                   lambda chosen, seed: rendered([numbers[k] for k in chosen], stream=7, seed=seed))
 
 
@@ -64,7 +63,7 @@ def lessons(name: str, number: int, per_class: int | None, pictures: int) -> Ima
     data = target(name)
     part, rng = parts(data.labels, data.things), np.random.RandomState(100 + number)
     learn, chosen = ~np.isin(part, [number % FOLDS, (number + 1) % FOLDS]), []
-    for label in range(len(data.classes)):
+    for label in range(len(CLASSES)):
         own = rng.permutation(np.flatnonzero(learn & (data.labels == label)))[:per_class]
         chosen += np.resize(own, pictures).tolist()
     return data.picture(chosen, 1000 + number)
