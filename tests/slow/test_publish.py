@@ -28,7 +28,7 @@ from tests.test_project import ROOT, requirements
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 PATHS = LESSONS + sorted((ROOT / "notebooks" / "solutions").glob("[0-9]*.ipynb"))
 COURSE = "transfer-learning-course"  # the folder into which the setup cell puts the course
-FETCHED = f"helpers fetched into {COURSE}, installed course-extra\n"
+FETCHED = f"helpers in ./{COURSE}, installed course-extra\n"
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 needs_pip = pytest.mark.skipif(find_spec("pip") is None, reason="pip is not installed")
@@ -223,7 +223,7 @@ def test_alone_the_cell_fetches_and_installs_once(machine, alone, github, wheels
 def test_alone_without_git_or_network_the_cell_says_what_to_do(git, machine, alone, tmp_path):
     more = {"PATH": ""} if git == "is not installed" else instead_of_github(tmp_path / "nowhere")
     said = sentence(machine.run(setup_cell().source, alone, **more))
-    assert said.startswith("RuntimeError: ") and "install git" in said and "network" in said
+    assert said.startswith("RuntimeError: ") and "Install git" in said and "network" in said
     assert os.listdir(alone) == []
 
 
