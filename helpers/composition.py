@@ -1,10 +1,10 @@
 """Drawings become pictures: each is turned, scaled, coloured, and put on a ground that it stands out from.
 
-A picture shows one drawing, 64 to 96 pixels wide, turned by at most 15 degrees, mirrored half of the time; a few pixels
-of it may leave the frame. A one-coloured drawing gets a random colour, one in four a pencil's; a coloured one is made
-brighter or darker. One ground in five is plain, most of these white paper; the others are gradients, soft blobs,
-stripes and mottled textures between two tints, with a little grain. The tints are random among those that contrast
-with the drawing.
+A picture shows one drawing, 64 to 96 pixels wide, turned by at most 15 degrees, mirrored half of the time (letters
+never are: a b would be a d); a few pixels of it may leave the frame. A one-coloured drawing gets a random colour, one
+in four a pencil's; a coloured one is made brighter or darker. One ground in five is plain, most of these white paper;
+the others are gradients, soft blobs, stripes and mottled textures between two tints, with a little grain. The tints
+are random among those that contrast with the drawing.
 
 One dial, `difficulty`, sets how small, turned, faint and busy all this may be: 0 the easiest, 1 the hardest, and the
 numbers above are those of 0.5.
@@ -55,22 +55,39 @@ def dial(difficulty: float) -> Dial:
                   for easy, hard in zip(EASIEST, HARDEST, strict=True)))
 
 
-def compose(drawings: np.ndarray, rng: np.random.RandomState, difficulty: float = DIFFICULTY) -> np.ndarray:
+def render(drawings: np.ndarray, renderings: int = 1, stream: int = 0, seed: int = 0, difficulty: float = DIFFICULTY,
+           mirror: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """So many pictures of each drawing, shuffled: uint8 (n, 3, SIZE, SIZE); and which drawing each shows, int64 (n,).
+
+    More renderings come behind those that there are with fewer. `stream` tells sets of one seed apart, so that no two
+    are composed alike. The other arguments, and the errors, are those of `compose`.
+    """
+    images, order = [], []
+    for turn in range(renderings):
+        rng = np.random.RandomState([seed, stream, turn])
+        order.append(rng.permutation(len(drawings)))
+        images.append(compose(drawings[order[-1]], rng, difficulty, mirror))
+    return np.concatenate(images), np.concatenate(order)
+
+
+def compose(drawings: np.ndarray, rng: np.random.RandomState, difficulty: float = DIFFICULTY,
+            mirror: bool = True) -> np.ndarray:
     """Make a picture of each drawing: uint8 (n, 3, SIZE, SIZE).
 
     `drawings` are premultiplied RGBA, uint8 (n, tile, tile, 4). One that is black all over counts as one-coloured.
-    Raises `ValueError` for a difficulty that is not between 0 and 1.
+    `mirror` says whether half of them are mirrored. Raises `ValueError` for a difficulty that is not between 0 and 1.
     """
     settings = dial(difficulty)
     pictures = np.empty((len(drawings), 3, SIZE, SIZE), np.uint8)
     for start in range(0, len(drawings), BLOCK):
-        front, ground = layers(drawings[start:start + BLOCK], rng, settings)
+        front, ground = layers(drawings[start:start + BLOCK], rng, settings, mirror)
         behind = divided(ground * (255 - front[:, 3:]).astype(np.uint16))
         np.add(behind, front[:, :3], out=pictures[start:start + BLOCK], casting="unsafe")
     return pictures
 
 
-def layers(drawings: np.ndarray, rng: np.random.RandomState, settings: Dial) -> tuple[np.ndarray, np.ndarray]:
+def layers(drawings: np.ndarray, rng: np.random.RandomState, settings: Dial,
+           mirror: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """The drawings in their frames, premultiplied uint8 (n, 4, SIZE, SIZE), and their grounds (n, 3, SIZE, SIZE)."""
     masks = ~drawings.max(axis=1).max(axis=1)[:, :3].any(axis=1)
     gain = rng.randint(128 - settings.gain, 129 + settings.gain, size=len(drawings))
@@ -79,7 +96,7 @@ def layers(drawings: np.ndarray, rng: np.random.RandomState, settings: Dial) -> 
     rim[~masks] = rims(drawings[~masks])
     kinds = KINDS[rng.randint(len(KINDS), size=len(drawings))]
     inks, tints, kinds = colours(masks, rim, kinds, rng, settings)
-    front = placed(drawings, masks, rng, settings)
+    front = placed(drawings, masks, rng, settings, mirror)
     front[masks, :3] = divided(front[masks, 3:] * inks[masks, :, None, None].astype(np.uint16))
     return front, grounds(kinds, tints, settings.grain, rng)
 
@@ -155,20 +172,21 @@ def colours(masks: np.ndarray, rims: np.ndarray, kinds: np.ndarray, rng: np.rand
 
 # --- shapes ------------------------------------------------------------------------------------------------------
 
-def placed(drawings: np.ndarray, masks: np.ndarray, rng: np.random.RandomState, settings: Dial) -> np.ndarray:
-    """Each drawing in its frame, mirrored, turned, scaled, shifted: premultiplied uint8 (n, 4, SIZE, SIZE).
+def placed(drawings: np.ndarray, masks: np.ndarray, rng: np.random.RandomState, settings: Dial,
+           mirror: bool) -> np.ndarray:
+    """Each drawing in its frame, perhaps mirrored, turned, scaled, shifted: premultiplied uint8 (n, 4, SIZE, SIZE).
 
     The frame is sampled at twice its size with nearest neighbours, which Pillow does in fixed-point arithmetic, and
     then averaged two by two. The drawing is made twice as large before that, so that it has no steps.
     """
     count, tile = drawings.shape[:2]
-    mirror = 1 - 2 * rng.randint(2, size=count)
+    side = 1 - 2 * rng.randint(2, size=count) * mirror  # -1 where it is mirrored
     width = rng.randint(settings.width, SIZE + 1, size=count)
     angle = np.deg2rad(rng.randint(-settings.turn, settings.turn + 1, size=count))
     slack = (SIZE - width) // 2 + settings.beyond
     x, y = SIZE + 2 * (rng.randint(2**16, size=(2, count)) * (2 * slack + 1) // 2**16 - slack)
     cos, sin = np.round([np.cos(angle) * tile / width, np.sin(angle) * tile / width], 6)
-    matrices = np.stack([mirror * cos, mirror * sin, tile - mirror * (cos * x + sin * y),
+    matrices = np.stack([side * cos, side * sin, tile - side * (cos * x + sin * y),
                          -sin, cos, tile + sin * x - cos * y], axis=1)
     front = np.zeros((count, 4, SIZE, SIZE), np.uint8)
     for k, drawing in enumerate(drawings):

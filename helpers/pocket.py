@@ -9,11 +9,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from helpers import drawings
-from helpers.composition import DIFFICULTY, compose
+from helpers.composition import DIFFICULTY, render
 from helpers.images import LARGEST_SEED, ImageSplit, whole_number
 
 CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
@@ -49,13 +48,9 @@ def rendered(numbers: Sequence[int], renderings: int = 1, stream: int = 0, seed:
              difficulty: float = DIFFICULTY) -> ImageSplit:
     """Pictures of the drawings at these positions in `drawings.table`, shuffled; `origin` begins with the thing.
 
-    `stream` tells sets of one seed apart, so that no two are composed alike.
+    `renderings`, `stream` and `seed` are those of `composition.render`.
     """
-    pixels, images, order = drawings.pixels(numbers), [], []
-    for turn in range(renderings):
-        rng = np.random.RandomState([seed, stream, turn])
-        order.append(rng.permutation(len(numbers)))
-        images.append(compose(pixels[order[-1]], rng, difficulty))
-    rows = [drawings.table()[numbers[k]] for k in np.concatenate(order)]
+    images, order = render(drawings.pixels(numbers), renderings, stream, seed, difficulty)
+    rows = [drawings.table()[numbers[k]] for k in order]
     labels = torch.tensor([CLASSES.index(row.label) for row in rows], dtype=torch.int64)
-    return ImageSplit(torch.from_numpy(np.concatenate(images)), labels, CLASSES, tuple(row.origin for row in rows))
+    return ImageSplit(torch.from_numpy(images), labels, CLASSES, tuple(row.origin for row in rows))

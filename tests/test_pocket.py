@@ -58,7 +58,7 @@ def test_more_renderings_come_behind_and_are_others():
 def test_the_drawing_named_is_the_drawing_shown(monkeypatch):
     numbers = drawings.numbers_of("val")[::9]
     shown = []
-    monkeypatch.setattr("helpers.pocket.compose", lambda tiles, rng, difficulty: shown.append(tiles) or np.zeros(
+    monkeypatch.setattr("helpers.composition.compose", lambda tiles, *_: shown.append(tiles) or np.zeros(
         (len(tiles), 3, 96, 96), np.uint8))
     data = rendered(numbers, renderings=2)
     number_of = {drawings.table()[k].origin: k for k in numbers}
@@ -74,7 +74,7 @@ def test_the_pocket_data_is_the_same_on_every_machine():
 
 def test_pocket_is_composed_only_once(monkeypatch):
     first = datasets.load("pocket", "val")
-    monkeypatch.setattr("helpers.pocket.compose", None)
+    monkeypatch.setattr("helpers.composition.compose", None)
     again = datasets.load("pocket", "val")
     assert torch.equal(again.images, first.images) and torch.equal(pocket("val", seed=0).images, first.images)
 
