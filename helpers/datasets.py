@@ -12,19 +12,21 @@ from helpers.composition import SIZE
 from helpers.fetch import downloads
 from helpers.fetch import stl10 as stl10_files
 from helpers.images import ImageSplit, check_split, whole_number
+from helpers.letters import letters
 from helpers.pocket import CLASSES, pocket
 
-NAMES = ("pocket", "digits", "stl10")
+NAMES = ("pocket", "letters", "digits", "stl10")
 
 
 def load(name: str, split: str, root: str | Path | None = None) -> ImageSplit:
-    """One split ("train", "val", "test" or "final") of the data set `name` ("pocket", "digits" or "stl10").
+    """One split ("train", "val", "test" or "final") of the data set `name`, one of NAMES.
 
     "final" is for a last exam, of images that nobody has opened; the data sets that keep no such images give "test".
     `root` is the folder that holds STL-10's files; the others come with the course and its packages. Every call gives
-    images of its own: what is written into them changes no later one. Raises `ValueError` for an unknown name or split.
+    images of its own: what is written into them changes no later one. Letters and digits must not be mirrored: prepare
+    them with `Preprocess(..., flip=0.0)`. Raises `ValueError` for an unknown name or split.
     """
-    loaders = {"pocket": pocket, "digits": digits, "stl10": functools.partial(stl10, root=root)}
+    loaders = {"pocket": pocket, "letters": letters, "digits": digits, "stl10": functools.partial(stl10, root=root)}
     if name not in list(loaders):
         raise ValueError(f"Unknown data set {name!r}; choose one of {', '.join(loaders)}.")
     return loaders[name]("test" if split == "final" and name != "pocket" else split)

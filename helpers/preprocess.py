@@ -61,7 +61,7 @@ class Preprocess:
 
     `preprocess(images)` is for validation and test: normalisation only. `preprocess.augment(images, generator)` is for
     training: a draw of each image, normalised. A draw is a random crop with `padding` (0: none), then a random flip
-    with probability `flip` (0: none).
+    with probability `flip` (0: none, as for letters and digits: a b in the mirror is a d).
     """
 
     mean: tuple[float, ...]

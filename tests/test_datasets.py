@@ -13,14 +13,14 @@ from helpers.pocket import CLASSES
 
 
 def test_unknown_names_are_answered_with_the_valid_ones():
-    with pytest.raises(ValueError, match="'cifar'; choose one of pocket, digits, stl10"):
+    with pytest.raises(ValueError, match="'cifar'; choose one of pocket, letters, digits, stl10"):
         datasets.load("cifar", "train")
     with pytest.raises(ValueError, match="'valid' of the pocket data; choose one of train, val, test, final"):
         datasets.load("pocket", "valid")
 
 
 @pytest.mark.parametrize("name, split, told", [
-    (["pocket"], "val", r"^Unknown data set \['pocket'\]; choose one of pocket, digits, stl10.$"),
+    (["pocket"], "val", r"^Unknown data set \['pocket'\]; choose one of pocket, letters, digits, stl10.$"),
     ("digits", "valid", "^Unknown split 'valid'; choose one of train, val, test.$"),
     ("pocket", ["val"], r"^Unknown split \['val'\] of the pocket data; choose one of train, val, test, final.$"),
     ("digits", None, "^Unknown split None; choose one of"),
@@ -48,7 +48,7 @@ def same(one, other) -> bool:
     return torch.equal(one.images, other.images) and torch.equal(one.labels, other.labels)
 
 
-@pytest.mark.parametrize("name", ["pocket", "digits"])
+@pytest.mark.parametrize("name", ["pocket", "letters", "digits"])
 @pytest.mark.parametrize("few", [False, True])
 def test_a_change_does_not_reach_later_loads(name, few):
     load = lambda: datasets.load(name, "val").few(3) if few else datasets.load(name, "val")

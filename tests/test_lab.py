@@ -86,7 +86,7 @@ def test_the_environment_variable_decides(bare, complete, capsys, monkeypatch):
     assert setup().track == "pocket"
 
 
-@pytest.mark.parametrize("data", ["pocket", "digits"])
+@pytest.mark.parametrize("data", ["pocket", "letters", "digits"])
 def test_every_class_has_the_labels_that_a_lesson_asks_for(bare, gpu, data):
     """On a GPU, too: a class of the pocket data has no more drawings there."""
     assert len(datasets.load(data, "train").few(setup("pocket_vgg", data).per_class)) >= 120
@@ -99,7 +99,7 @@ def test_a_gpu_has_room_for_more_photographs(bare, complete, gpu):
 def test_unknown_names_are_answered_with_the_valid_ones(bare, monkeypatch):
     with pytest.raises(ValueError, match="^Unknown backbone 'resnet18'; choose one of pocket_vgg, vgg11, .*vgg19_bn.$"):
         setup(backbone="resnet18")
-    with pytest.raises(ValueError, match="^Unknown data set 'cifar'; choose one of pocket, digits, stl10.$"):
+    with pytest.raises(ValueError, match="^Unknown data set 'cifar'; choose one of pocket, letters, digits, stl10.$"):
         setup(data="cifar")
     monkeypatch.setenv("TL_TRACK", "fast")
     with pytest.raises(ValueError, match="^Unknown track TL_TRACK='fast'; choose one of pocket, full.$"):
@@ -118,7 +118,7 @@ def test_a_seed_that_is_none(bare, seed, capsys):
 def test_names_of_another_kind(bare, name):
     with pytest.raises(ValueError, match="^Unknown backbone .*; choose one of pocket_vgg, "):
         setup(backbone=name)
-    with pytest.raises(ValueError, match="^Unknown data set .*; choose one of pocket, digits, stl10.$"):
+    with pytest.raises(ValueError, match="^Unknown data set .*; choose one of pocket, letters, digits, stl10.$"):
         setup(data=name)
 
 
