@@ -26,7 +26,7 @@ from helpers.shipped import damaged
 
 ASSETS = Path(__file__).resolve().parent / "assets" / "letters"
 DEAL = ("train", "val", "train", "test")  # how the typefaces of a kind are dealt out
-STREAM = 1000  # tells these pictures from those of the world of drawings, which stay below
+STREAM = 1000  # tells these pictures from the pocket data's, which stay below
 
 
 class Letter(NamedTuple):
@@ -78,31 +78,30 @@ def rendered(numbers: Sequence[int], renderings: int = 1, stream: int = 0, seed:
 
 @functools.lru_cache(maxsize=1)
 def _document() -> dict:
-    path = ASSETS / "letters.json"
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if not document["families"]:
-            raise ValueError("empty")
-        return document
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise damaged(path) from error
+    return json.loads((ASSETS / "letters.json").read_text(encoding="utf-8"))
 
 
 @functools.lru_cache(maxsize=1)
 def table() -> tuple[Letter, ...]:
     """All letters, by typeface."""
-    return tuple(Letter(row["thing"], character.upper(), character, row["family"], row["kind"], row["copyright"],
-                        row["licence"])
-                 for row in _document()["families"] for character in row["characters"])
+    try:
+        rows = tuple(Letter(row["thing"], character.upper(), character, row["family"], row["kind"], row["copyright"],
+                            row["licence"]) for row in _document()["families"] for character in row["characters"])
+        if not rows:
+            raise ValueError("empty")
+        return rows
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(ASSETS / "letters.json") from error
 
 
 @functools.lru_cache(maxsize=1)
 def _masks() -> np.ndarray:
-    path, tile, columns = ASSETS / "letters.webp", _document()["tile"], _document()["columns"]
+    count, tile, columns = len(table()), _document()["tile"], _document()["columns"]
+    path = ASSETS / "letters.webp"
     try:
         sheet = np.asarray(Image.open(path).convert("L"))
-        masks = sheet.reshape(-1, tile, columns, tile).swapaxes(1, 2).reshape(-1, tile, tile)[:len(table())]
-        if len(masks) < len(table()):
+        masks = sheet.reshape(-1, tile, columns, tile).swapaxes(1, 2).reshape(-1, tile, tile)[:count]
+        if len(masks) < count:
             raise ValueError("too few tiles")
         return masks
     except (OSError, ValueError, SyntaxError) as error:
@@ -110,10 +109,15 @@ def _masks() -> np.ndarray:
 
 
 def pixels(numbers: Sequence[int]) -> np.ndarray:
-    """Letters by their positions in `table`, in black: premultiplied RGBA, uint8 (n, 64, 64, 4), the caller's own."""
-    masks = _masks()[np.asarray(numbers, np.int64)]
-    drawn = np.zeros((*masks.shape, 4), np.uint8)
-    drawn[..., 3] = masks
+    """Letters by their positions in `table`, in black: premultiplied RGBA, uint8 (n, 64, 64, 4), the caller's own.
+
+    Raises `IndexError` for a position that there is not.
+    """
+    numbers = np.asarray(numbers, np.int64).reshape(-1)
+    if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(table()):
+        raise IndexError(f"There are {len(table())} letters; positions go from 0 to {len(table()) - 1}.")
+    drawn = np.zeros((len(numbers), *_masks().shape[1:], 4), np.uint8)
+    drawn[..., 3] = _masks()[numbers]
     return drawn
 
 

@@ -157,12 +157,14 @@ def test_drawings_are_turned_as_far_as_the_dial_says(difficulty, most):
     assert most - 1 < max(turns) < most + 1 and -most - 1 < min(turns) < -most + 1
 
 
-def test_half_of_the_drawings_are_mirrored_and_few_pixels_are_lost():
+def test_half_of_the_drawings_are_mirrored_or_none_and_few_pixels_are_lost():
     tile = np.zeros((64, 64, 4), np.uint8)
     tile[:, :12, 3] = 255  # a bar at the left edge
     found = alphas(tile, 600, 0.5, turn=0)
     left = (found * (np.arange(96) < 48)).sum(axis=(1, 2)) > found.sum(axis=(1, 2)) / 2
     assert 0.4 < left.mean() < 0.6
+    front, _ = layers(np.repeat(tile[None], 100, 0), np.random.RandomState(0), dial(0.5)._replace(turn=0), mirror=False)
+    assert (front[..., :48].sum((1, 2, 3), dtype=int) > front[..., 48:].sum((1, 2, 3), dtype=int)).all(), "none of them"
     lost = 12 * 1.0 - (found.max(axis=1).sum(axis=1))  # of the bar's width, 12 to 18 pixels
     assert 3 < lost.max() <= 6
 

@@ -71,14 +71,20 @@ def font_of(root: Path) -> Path:
     return fonts[min(fonts, key=lambda weight: (abs(weight - 400), weight))]
 
 
+def inked(font: ImageFont.FreeTypeFont, character: str) -> Image.Image:
+    """One letter, white on black, cut to its ink: the box that a font gives has the letter's margins in it."""
+    left, top, right, bottom = font.getbbox(character)
+    page = Image.new("L", (right - left, bottom - top))
+    ImageDraw.Draw(page).text((-left, -top), character, font=font, fill=255)
+    return page.crop(page.getbbox())
+
+
 def draw(font: ImageFont.FreeTypeFont, character: str) -> np.ndarray:
-    """One letter, cut to its ink: a mask, uint8 (TILE, TILE)."""
-    left, top, right, bottom = font.getbbox(character)
-    font = font.font_variant(size=font.size * FINE * (TILE - 2) / max(right - left, bottom - top))
-    left, top, right, bottom = font.getbbox(character)
+    """One letter in the middle of its tile, which it fills but for the margin: a mask, uint8 (TILE, TILE)."""
+    size = font.size * FINE * (TILE - 2) / max(inked(font, character).size)
+    ink = inked(font.font_variant(size=size), character)
     page = Image.new("L", (FINE * TILE, FINE * TILE))
-    corner = ((FINE * TILE - right - left) / 2, (FINE * TILE - bottom - top) / 2)
-    ImageDraw.Draw(page).text(corner, character, font=font, fill=255)
+    page.paste(ink, [(FINE * TILE - length) // 2 for length in ink.size])
     mask = np.asarray(page.reduce(FINE)).astype(np.uint16)
     step = 255 // (LEVELS - 1)
     return ((mask + step // 2) // step * step).astype(np.uint8)
@@ -137,7 +143,7 @@ def same_forms(family: Family) -> Iterator[str]:
 def things(found: list[Family]) -> list[str]:
     """The thing that each family belongs to: the first family that looks nearly the same."""
     alike, shared = np.zeros((len(found), len(found)), int), np.zeros((len(found), len(found)), int)
-    for character in (c for letter in LETTERS for c in (letter, letter.lower())):
+    for character in sorted({character for family in found for character in family.letters}):
         own = [k for k, family in enumerate(found) if character in family.letters]
         for one, other in combinations(own, 2):
             shared[one, other] += 1
