@@ -47,6 +47,7 @@ PICTURES = {None: 100, 20: 40, 5: 40, 1: 40}  # of each class, made of these lab
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 FIRST = {"frozen": 1e-2, "full": 1e-3, "LP-FT": 3e-4, "scratch": 3e-3}  # the rate that is tried first
 EPOCHS = {"frozen": 20, "full": 8, "LP-FT": 8, "scratch": 20}
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 RECIPE = {"weight_decay": 0.05, "label_smoothing": 0.1}  # the same for all
 
 
@@ -55,7 +56,7 @@ def learnt(method: str, name: str, labels: int | None, number: int, rate: float,
     train, val = lessons(name, number, labels, PICTURES[labels]), validation(name, number)
     preprocess = Preprocess(*networks.normalisation(NAME), flip=0 if name == "far" else 0.5)  # a mirrored b is a d
     weights, network = (None, SCRATCH) if method == "scratch" else ("default", NAME)
-    model = networks.build(network, weights=weights, num_classes=len(train.classes), seed=number)
+    model = networks.build(network, weights=weights, num_classes=len(train.classes), seed=number).to(DEVICE)
     settings = {"epochs": EPOCHS[method], "seed": number, **RECIPE}
     if method in ("frozen", "LP-FT"):  # the head on stored features: the same as training it in a frozen network
         kept = [features.extract(model, split, preprocess) for split in (train, val)]
@@ -110,7 +111,7 @@ def measure(share: int, of: int) -> None:
                 rate = first[method]["rate"] if number > 1 else None
                 head_rate = done["frozen"]["rate"] if "frozen" in done else 0.0
                 done[method] = {"target": name, "labels": labels, "fold": number, "method": method,
-                                **fold_of(method, name, labels, number, head_rate, rate)}
+                                "device": DEVICE, **fold_of(method, name, labels, number, head_rate, rate)}
                 with RUNS.open("a", encoding="utf-8") as file:
                     file.write("\n" + json.dumps(done[method]) + "\n")  # after a line that was cut off, on a new one
                 if number == 0:
@@ -164,6 +165,7 @@ def report() -> dict:
             differences.append({"target": name, "labels": labels, "pair": [a, b], "difference": found.estimate,
                                 "low": found.low, "high": found.high, "text": str(found)})
     settings = {"pictures": {str(k or "all"): v for k, v in PICTURES.items()}, "epochs": EPOCHS, **RECIPE}
+    settings["device"] = sorted({run["device"] for run in runs()})
     return {"settings": settings, "torch": torch.__version__, "rows": rows, "differences": differences}
 
 
