@@ -25,10 +25,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from helpers.evidence import TARGETS
+
 BLUE, ORANGE, GREEN, PINK, SKY, GREY = "#005FA3", "#C04E00", "#009068", "#CA73A9", "#3B9CDB", "#555555"
 TEXT_COLOURS = ("black", BLUE, ORANGE, GREY)
-METHOD_COLOURS = {"scratch": GREY, "frozen": BLUE, "full": ORANGE}
-METHOD_MARKERS = {"scratch": "s", "frozen": "o", "full": "^"}
+METHOD_COLOURS = {"scratch": GREY, "frozen": BLUE, "full": ORANGE, "LP-FT": "black"}
+METHOD_MARKERS = {"scratch": "s", "frozen": "o", "full": "^", "LP-FT": "D"}
 
 matplotlib.rcParams.update(
     {
@@ -166,3 +168,37 @@ def class_examples(split, each: int = 8) -> None:
         for axis, image in zip(own, split.images[split.labels == label][:each], strict=False):
             picture(axis, image)
     show(figure, f"{each} images of each of the {len(split.classes)} classes: {', '.join(split.classes)}.")
+
+
+def transfer_curves(rows, file=None) -> None:
+    """Accuracy against labels per class, a panel for each target, a line for each method.
+
+    `rows` are `evidence.rows()`, or some of them. The bars are 95 % intervals over things. The figure is saved as a PNG
+    as well, where `file` is its path.
+    """
+    titles = {name: title for name, title in TARGETS.items() if name in {row.target for row in rows}}
+    figure = Figure(figsize=(9.5, 4.3))
+    counts = sorted({row.labels for row in rows}, key=lambda labels: labels or float("inf"))
+    for axis, (target, title) in zip(figure.subplots(1, len(titles), sharey=True, squeeze=False)[0], titles.items(),
+                                     strict=True):
+        for k, (method, colour) in enumerate(METHOD_COLOURS.items()):
+            own = {row.labels: row.accuracy for row in rows if (row.target, row.method) == (target, method)}
+            places = [counts.index(labels) + 0.08 * (k - 1.5) for labels in own]  # side by side, so that none is hidden
+            middle, low, high = (100 * np.array([getattr(value, name) for value in own.values()])
+                                 for name in ("estimate", "low", "high"))
+            axis.errorbar(places, middle, yerr=[middle - low, high - middle], capsize=3, color=colour, label=method,
+                          marker=METHOD_MARKERS[method], markersize=6)
+        axis.axhline(10, color=GREY, linewidth=1, linestyle=":")
+        axis.set_xticks(range(len(counts)), [labels or "all" for labels in counts])
+        axis.set(title=f"{target}:\n{title}", xlabel="labels per class", ylim=(0, 100))
+        axis.grid(axis="x", visible=False)
+    figure.axes[0].set_ylabel("accuracy on unseen things (%)")
+    figure.axes[-1].text(len(counts) - 0.75, 5, "guessing", ha="right", color=GREY, fontsize=11)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    if file:
+        figure.savefig(file)
+    found = {(row.target, row.labels, row.method): round(100 * row.accuracy.estimate) for row in rows}
+    told = [f"{target}, {labels or 'all'} per class: " + ", ".join(
+        f"{method} {found[target, labels, method]}" for method in METHOD_COLOURS if (target, labels, method) in found)
+        for target in titles for labels in counts]
+    show(figure, f"Accuracy in % by number of labels. {'; '.join(told)}.")

@@ -16,9 +16,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from nbclient import NotebookClient
 
-from helpers import anatomy, figures, networks
+from helpers import anatomy, evidence, figures, networks
 from helpers.images import ImageSplit
 from helpers.inference import Evaluation
+from helpers.intervals import Interval
 from helpers.lesson_01 import plots as plots_01
 from helpers.lesson_02 import plots as plots_02
 from helpers.lesson_03 import plots as plots_03
@@ -49,7 +50,9 @@ EVALUATION = Evaluation(1.0, 0.5, 3.0 * torch.eye(10)[(LABELS + (torch.arange(20
 MAPS = torch.rand((8, 12, 12), generator=torch.Generator().manual_seed(0))
 TABLE = anatomy.layer_table(networks.build("pocket_vgg", device="meta"), 96)
 BLOCKS = anatomy.last_of_blocks(TABLE, "Conv2d")
-SCORES = {method: [0.3 + 0.2 * k, 0.35 + 0.2 * k] for k, method in enumerate(figures.METHOD_COLOURS)}
+SCORES = {method: [0.3 + 0.2 * k, 0.35 + 0.2 * k] for k, method in enumerate(("scratch", "frozen", "full"))}
+ROWS = [evidence.Row(target, labels, method, Interval(0.1 + k / 9, k / 9, 0.2 + k / 9), (), ())
+        for target in evidence.TARGETS for labels in (None, 1, 20) for k, method in enumerate(evidence.METHODS)]
 WEIGHTED = [layer for layer in TABLE if layer.parameters]
 MEMORY = {depth + 1: dict.fromkeys(plots_04.PART_COLOURS, 1e5 * (depth + 1)) for depth in range(len(WEIGHTED))}
 TWO = {"frozen": [history(), history()], "full": [history(), history()]}
@@ -57,6 +60,7 @@ TWO = {"frozen": [history(), history()], "full": [history(), history()]}
 FIGURES = {
     "images": lambda: figures.images(SPLIT.images[:8], CLASSES[:8], columns=8, alt="Eight images of eight classes."),
     "class_examples": lambda: figures.class_examples(SPLIT, each=2),
+    "transfer_curves": lambda: figures.transfer_curves(ROWS),
     "two_opinions": lambda: plots_01.two_opinions(SPLIT.pick(torch.arange(10)), (LABELS[:10], LABELS[1:11]),
                                                ("from scratch", "pre-trained")),
     "source_examples": lambda: plots_01.source_examples({"Noto": noise(4, 3, 48, 48), "Twemoji": noise(4, 3, 48, 48)}),

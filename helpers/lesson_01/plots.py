@@ -75,8 +75,8 @@ def label_efficiency(curve: dict[str, dict[int, list[float]]]) -> None:
     """Accuracy against labels per class. `curve[method][labels]`: a list of accuracies (0 to 1), one for each seed."""
     figure = Figure(figsize=(7.5, 4.4))
     axis = figure.add_subplot()
-    for shift, (method, points) in zip((-1, 0, 1), curve.items(), strict=True):
-        counts = np.array(list(points)) * 1.03**shift  # side by side, so that the bars do not cover each other
+    for k, (method, points) in enumerate(curve.items()):
+        counts = np.array(list(points)) * 1.03**(k - 1)  # side by side, so that the bars do not cover each other
         scores = 100 * np.array(list(points.values()))
         middle = scores.mean(1)
         axis.errorbar(counts, middle, yerr=[middle - scores.min(1), scores.max(1) - middle], capsize=4, label=method,

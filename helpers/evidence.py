@@ -1,0 +1,72 @@
+"""What was measured beforehand: every network of `tests.benchmarks.transfer`, which wrote the file that is read here.
+
+One row for each target, number of labels and method; accuracies are class-balanced and pooled over five folds, in which
+every thing is examined once. A lesson shows these numbers beside a few that it measures itself.
+"""
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from helpers.intervals import Difference, Interval
+from helpers.shipped import damaged
+
+FILE = Path(__file__).resolve().parent / "assets" / "transfer.json"
+TARGETS = {"near": "coloured drawings", "middle": "pictograms", "far": "letters"}
+METHODS = ("scratch", "frozen", "full", "LP-FT")
+
+
+class Row(NamedTuple):
+    """The result of one method on one target."""
+
+    target: str  # one of TARGETS
+    labels: int | None  # per class; None: all that there are
+    method: str  # one of METHODS
+    accuracy: Interval
+    folds: tuple[float, ...]  # the accuracy in each fold, 0 to 1; each drew its own labels
+    rates: tuple[float, ...]  # the peak learning rate that each fold chose
+
+
+@functools.lru_cache(maxsize=1)
+def _document() -> dict:
+    try:
+        document = json.loads(FILE.read_text(encoding="utf-8"))
+        if not document["rows"]:
+            raise ValueError("empty")
+        return document
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(FILE) from error
+
+
+@functools.lru_cache(maxsize=1)
+def rows() -> tuple[Row, ...]:
+    """All results."""
+    return tuple(Row(row["target"], row["labels"], row["method"], Interval(row["accuracy"], row["low"], row["high"]),
+                     tuple(row["folds"]), tuple(row["rates"])) for row in _document()["rows"])
+
+
+def result(target: str, labels: int | None, method: str) -> Row:
+    """The result of `method` on `target` with so many `labels` per class (None: all).
+
+    Raises `ValueError` if that was not measured.
+    """
+    for row in rows():
+        if (row.target, row.labels, row.method) == (target, labels, method):
+            return row
+    raise ValueError(f"{method!r} on {target!r} with {labels or 'all'} labels per class was not measured; "
+                     "`evidence.rows()` lists what was.")
+
+
+def difference(target: str, labels: int | None, a: str, b: str) -> Difference:
+    """The accuracy of method `a` minus that of `b`, in pairs on the same exams.
+
+    Raises `ValueError` if that was not measured.
+    """
+    for row in _document()["differences"]:
+        if (row["target"], row["labels"], row["pair"]) == (target, labels, [a, b]):
+            return Difference(row["difference"], row["low"], row["high"])
+        if (row["target"], row["labels"], row["pair"]) == (target, labels, [b, a]):
+            return Difference(-row["difference"], -row["high"], -row["low"])
+    raise ValueError(f"{a!r} was not compared with {b!r} on {target!r} with {labels or 'all'} labels per class.")
