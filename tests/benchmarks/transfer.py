@@ -43,7 +43,8 @@ NAME, SCRATCH = "pocket_vgg", "pocket_vgg_bn"
 RUNS, OUT, PICTURE = Path("build/transfer.jsonl"), evidence.FILE, evidence.FILE.with_name("results.png")
 TARGETS = ("near", "middle", "far")
 LABELS = (None, 20, 5, 1)  # per class; None: all
-PICTURES = {None: 100, 20: 40, 5: 40, 1: 40}  # of each class, made of these labels; more where there are more labels
+PICTURES = {None: 100, 20: 20, 5: 20, 1: 20}  # of each class, made of these labels; more where there are more labels
+BATCH = {None: 32, 20: 16, 5: 16, 1: 16}  # so that there are some hundred steps even with few labels
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 FIRST = {"frozen": 1e-2, "full": 1e-3, "LP-FT": 3e-4, "scratch": 3e-3}  # the rate that is tried first
 EPOCHS = {"frozen": 20, "full": 8, "LP-FT": 8, "scratch": 20}
@@ -57,7 +58,7 @@ def learnt(method: str, name: str, labels: int | None, number: int, rate: float,
     preprocess = Preprocess(*networks.normalisation(NAME), flip=0 if name == "far" else 0.5)  # a mirrored b is a d
     weights, network = (None, SCRATCH) if method == "scratch" else ("default", NAME)
     model = networks.build(network, weights=weights, num_classes=len(train.classes), seed=number).to(DEVICE)
-    settings = {"epochs": EPOCHS[method], "seed": number, **RECIPE}
+    settings = {"epochs": EPOCHS[method], "batch_size": BATCH[labels], "seed": number, **RECIPE}
     if method in ("frozen", "LP-FT"):  # the head on stored features: the same as training it in a frozen network
         kept = [features.extract(model, split, preprocess) for split in (train, val)]
         history = fit(networks.head(model), *kept, lr=head_rate, **settings | {"epochs": EPOCHS["frozen"]})
@@ -164,7 +165,8 @@ def report() -> dict:
             found = paired_difference(one, other, *pooled(name))
             differences.append({"target": name, "labels": labels, "pair": [a, b], "difference": found.estimate,
                                 "low": found.low, "high": found.high, "text": str(found)})
-    settings = {"pictures": {str(k or "all"): v for k, v in PICTURES.items()}, "epochs": EPOCHS, **RECIPE}
+    settings = {name: {str(k or "all"): v for k, v in values.items()}
+                for name, values in (("pictures", PICTURES), ("batch", BATCH))} | {"epochs": EPOCHS, **RECIPE}
     settings["device"] = sorted({run["device"] for run in runs()})
     return {"settings": settings, "torch": torch.__version__, "rows": rows, "differences": differences}
 
