@@ -75,8 +75,7 @@ FIGURES = {
     "colour_shares": lambda: plots_02.colour_shares({"one": torch.rand(64), "other": torch.rand(16)}),
     "filters_and_answers": lambda: plots_02.filters_and_answers(
         IMAGE, {name: (torch.rand(8, 3, 3, 3), MAPS) for name in ("VGG-16 of 2014", "pocket_vgg")}),
-    "favourites": lambda: plots_02.favourites(SPLIT.images[:9], [BLOCKS[2].visible(3, 4, 96)] * 9, CLASSES[:9],
-                                              "features.8, channel 5: the 9 of 120 images that excite it most"),
+    "favourites": lambda: plots_02.favourites(SPLIT, BLOCKS[2], 5, torch.tensor([[k, 3, k] for k in range(9)])),
     "maps_by_block": lambda: plots_02.maps_by_block({"block 1\n12 x 12": MAPS, "block 2\n12 x 12": MAPS}),
     "stretching": lambda: plots_02.stretching(torch.rand(3, 3), torch.rand(7, 7)),
     "layer_view": lambda: plots_02.layer_view(IMAGE, BLOCKS[2], MAPS, list(range(8)), (6, 6)),
@@ -242,7 +241,8 @@ def test_alt_texts_state_the_result(monkeypatch):
     assert "12 x 12, 6 x 6 places" in alt(plots_02.maps_by_block, sizes)
     assert "channel 3 sees rows 21 to 46 and columns 25 to 50" in alt(
         plots_02.layer_view, IMAGE, BLOCKS[2], MAPS, range(8), (8, 9), 3)
-    assert "most: cat, dog;" in alt(plots_02.favourites, SPLIT.images[:2], [(0, 0, 9, 9)] * 2, ["cat", "dog"], "most")
+    assert "channel 5: the 2 of 20 images that excite it most: cat, bird;" in alt(
+        plots_02.favourites, SPLIT, BLOCKS[2], 5, torch.tensor([[3, 0, 0], [1, 0, 0]]))
 
 
 # --- the moving picture ---

@@ -43,19 +43,10 @@ def layer_explorer(model, examples, preprocess, pictures, liked, start: int = 0)
         channels = anatomy.strongest(maps, len(RANKS))
         channel, unit = channels[rank], anatomy.brightest(maps[channels[rank]])
         view = figures.rendered(plots.layer_view, examples.images[image], layer, maps[channels], channels, unit, rank)
-        best = figures.rendered(plots.favourites, *favourites_of(channel, layer, pictures, liked))
+        best = figures.rendered(plots.favourites, pictures, layer, channel, liked[layer.name][channel])
         return view + best + _layer_facts(layer, total, channel, unit, names[image], size)
 
     return panel({"image": image, "layer": layer, "rank": rank}, draw)
-
-
-def favourites_of(channel: int, layer: anatomy.Layer, pictures, liked) -> tuple:
-    """What `plots.favourites` draws of one channel: the images, the squares on them, the classes, and a title."""
-    numbers, rows, columns = liked[layer.name][channel].T.tolist()
-    boxes = [layer.visible(*unit, pictures.images.shape[-1]) for unit in zip(rows, columns, strict=True)]
-    names = [pictures.classes[label] for label in pictures.labels[numbers].tolist()]
-    title = f"{layer.name}, channel {channel}: the {len(numbers)} of {len(pictures)} images that excite it most"
-    return pictures.images[numbers], boxes, names, title
 
 
 def _layer_facts(layer: anatomy.Layer, total: dict, channel: int, unit: tuple, name: str, size: int) -> str:

@@ -251,20 +251,24 @@ def layer_view(image, layer, maps, channels, unit, chosen: int = 0) -> None:
                  f"{channels[chosen]} sees rows {top} to {bottom - 1} and columns {left} to {right - 1} of the image.")
 
 
-def favourites(pictures, boxes, names, title: str) -> None:
-    """The images (n, 3, H, W) that excite a channel most, the best one first; on each what its brightest unit sees.
+def favourites(pictures, layer, channel: int, places) -> None:
+    """The images of an `ImageSplit` that excite a channel most, each with its class and what its brightest unit sees.
 
-    `boxes` are (left, top, right, bottom) in pixels of the image, `names` the images' classes.
+    `layer` is the layer's row of the table; `places` are (n, 3), image, row and column, as `anatomy.favourites` finds
+    them for the channel.
     """
     figure, axis = page(9, 1.75)
     axis.set(xlim=(0, 9), ylim=(1.75, 0))
+    title = f"{layer.name}, channel {channel}: the {len(places)} of {len(pictures)} images that excite it most"
     axis.text(4.5, 0.28, title, ha="center", fontsize=13)
-    step, size = 9 / len(pictures), pictures.shape[-1]
+    step, size, names = 9 / len(places), pictures.images.shape[-1], []
     side = step - 0.06
-    for k, (one, box, name) in enumerate(zip(pictures, boxes, names, strict=True)):
+    for k, (number, *unit) in enumerate(places.tolist()):
         x, y = step * k + 0.03, 0.7
-        axis.imshow(np.asarray(one).transpose(1, 2, 0), extent=(x, x + side, y + side, y), aspect="auto")
-        left, top, right, bottom = np.multiply(box, side / size)
+        image = np.asarray(pictures.images[number]).transpose(1, 2, 0)
+        axis.imshow(image, extent=(x, x + side, y + side, y), aspect="auto")
+        left, top, right, bottom = np.multiply(layer.visible(*unit, size), side / size)
         _field(axis, (x + left, y + top, x + right, y + bottom), SKY)
-        axis.text(x + side / 2, y - 0.06, name, ha="center", fontsize=11)
+        names.append(pictures.classes[pictures.labels[number]])
+        axis.text(x + side / 2, y - 0.06, names[-1], ha="center", fontsize=11)
     show(figure, f"{title}: {', '.join(names)}; on each the square that its brightest unit sees.")
