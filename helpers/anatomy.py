@@ -228,6 +228,33 @@ def feature_maps(model: nn.Module, inputs: Tensor, names: Iterable[str]) -> dict
     return {name: found[name] for name in names}
 
 
+def favourites(model: nn.Module, inputs: Tensor, names: Iterable[str], count: int = 9) -> dict[str, Tensor]:
+    """The images that excite each channel most, and where: for each layer called `names`, int64 (channels, count, 3).
+
+    The last dimension holds the number of an image among `inputs`, which are normalised and (n, 3, H, W) with n at
+    least `count`, then row and column of its brightest unit. The image with the highest value comes first. Layers whose
+    output is no map have no such places. The model runs in evaluation mode and is left as it was.
+    """
+    layers = dict(leaves(model))
+    peaks, wanted = {name: [] for name in names}, {layers[name]: name for name in names}
+
+    def note(layer, _, output):
+        value, place = output.float().flatten(2).max(2)
+        row, column = place // output.shape[3], place % output.shape[3]
+        peaks[wanted[layer]].append((value.cpu(), torch.stack((row, column), 2).cpu()))
+
+    with watching(model, wanted, note):
+        for batch in inputs.split(16):
+            model(batch)
+    found = {}
+    for name, parts in peaks.items():
+        values, places = map(torch.cat, zip(*parts, strict=True))  # (n, channels) and (n, channels, 2)
+        best = values.T.argsort(descending=True, stable=True)[:, :count]  # (channels, count)
+        channels = torch.arange(len(best))[:, None]
+        found[name] = torch.cat((best[..., None], places[best, channels]), 2)
+    return found
+
+
 def strongest(maps: Tensor, count: int) -> list[int]:
     """The channels of one image's maps (channels, H, W) with the highest mean activation, the strongest first."""
     strength = maps.clamp(min=0).mean((1, 2))

@@ -1,12 +1,14 @@
 """Layer tables, receptive fields and feature maps: against published facts and against the network's behaviour."""
 import random
+from hashlib import sha256
 
 import pytest
 import torch
 from torch import nn
 from torchvision import models
 
-from helpers import anatomy, networks
+from helpers import anatomy, first_layer, networks
+from helpers.preprocess import Preprocess
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 
@@ -224,6 +226,52 @@ def test_strongest_and_brightest():
     assert anatomy.strongest(maps, 2) == [1, 2]
     assert anatomy.brightest(maps[1]) == (2, 3)
 
+
+def test_favourites_are_the_images_and_places_with_the_highest_values():
+    model = networks.build("pocket_vgg").train()
+    inputs = torch.randn(20, 3, 96, 96, generator=torch.Generator().manual_seed(0))  # more than one batch
+    names = ["features.0", "features.20"]
+    found, maps = anatomy.favourites(model, inputs, names, count=5), anatomy.feature_maps(model, inputs, names)
+    for name in names:
+        peaks = maps[name].flatten(2).amax(2)  # (images, channels)
+        assert found[name].shape == (maps[name].shape[1], 5, 3) and found[name].dtype == torch.int64
+        for channel, best in enumerate(found[name]):
+            values = [maps[name][image, channel, row, column].item() for image, row, column in best.tolist()]
+            assert len(set(best[:, 0].tolist())) == 5
+            assert torch.allclose(torch.tensor(values), peaks[:, channel].sort(descending=True).values[:5], atol=1e-4)
+    assert model.training and not any(module._forward_hooks for module in model.modules())
+
+
+# --- VGG-16's own first layer ------------------------------------------------------------------------------------
+
+def test_the_first_layer_of_2014_is_what_it_says():
+    assert sha256(first_layer.FILE.read_bytes()).hexdigest() \
+        == "b4531b817ef69f869b7f87ca0dc36a5479eeca9d5e85ba8942991db691e99687"
+    convolution, relu = layers = first_layer.vgg16_first_layer()
+    plan = networks.build("vgg16", device="meta").features
+    assert repr(convolution) == repr(plan[0]) and isinstance(relu, nn.ReLU) and not layers.training
+    assert convolution.weight.shape == (64, 3, 3, 3) and convolution.weight.dtype == torch.float32
+    # The first number that Keras prints of its copy of these weights, where blue comes first.
+    assert convolution.weight[0, 2, 0, 0].item() == pytest.approx(0.42947057, abs=2e-4)
+
+
+def test_the_first_layer_of_2014_wants_pixels_from_0_to_255_without_their_mean():
+    scale = Preprocess(*networks.normalisation("vgg16", "IMAGENET1K_FEATURES"))
+    pixels = torch.tensor([[255, 0, 123], [0, 117, 255], [104, 1, 2]], dtype=torch.uint8)  # red, green, blue
+    expected = pixels.float() - torch.tensor([123.0, 117.0, 104.0])[:, None]
+    assert torch.allclose(scale(pixels.view(1, 3, 1, 3)).view(3, 3), expected, atol=0.01)
+
+
+def test_a_damaged_first_layer_is_told_in_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(first_layer, "FILE", tmp_path / "vgg16_first_layer.safetensors")
+    for content in (None, b"not weights"):
+        if content:
+            first_layer.FILE.write_bytes(content)
+        with pytest.raises(RuntimeError, match="vgg16_first_layer.safetensors is missing or damaged"):
+            first_layer.vgg16_first_layer()
+
+
+# --- the table and the network, once more --------------------------------------------------------------------------
 
 def test_the_visible_part_of_a_field_stays_inside_the_image(vgg16_table):
     rows = {row.name: row for row in vgg16_table}

@@ -25,8 +25,8 @@ def verdict(capsys, check, *answer):
 def test_every_check_names_its_exercise(capsys):
     for k, check in enumerate((checks.half_the_image, checks.smallest_image, checks.receptive_field), 1):
         assert verdict(capsys, check, ...).startswith(f"Exercise 2.{k}: not answered yet")
-    assert verdict(capsys, checks.folded_for_64, ..., "pocket_vgg").startswith("Exercise 2.4: not answered yet")
-    assert verdict(capsys, checks.without_large_layers, ..., ...).startswith("Exercise 2.5: not answered yet")
+    assert verdict(capsys, checks.folded_for_64, ..., "pocket_vgg").startswith("Exercise 2.5: not answered yet")
+    assert verdict(capsys, checks.without_large_layers, ..., ...).startswith("Exercise 2.4: not answered yet")
 
 
 @pytest.mark.parametrize("answer, expected", [
@@ -65,14 +65,37 @@ def stride_too_early(layers):
     return field
 
 
+def next_layer_alone(layers):
+    field = before = 1
+    for kernel, stride in layers:
+        field, before = field + (kernel - 1) * before, stride
+    return field
+
+
+def strides_of_two(layers):
+    field = jump = 1
+    for kernel, stride in layers:
+        field, jump = field + (kernel - 1) * jump, jump * min(stride, 2)
+    return field
+
+
 def empty_error(layers):
     raise ValueError
 
 
 @pytest.mark.parametrize("answer, expected", [
     (field_of, "right"), (lambda layers: float(field_of(layers)), "right"),
-    (lambda layers: 1 + sum(k - 1 for k, _ in layers), "[(2, 2), (3, 1)] it gives 4"),
-    (stride_too_early, "[(2, 2), (3, 1)] it gives 7"), (lambda layers: sum(k for k, _ in layers), "(3, 1)] it gives 6"),
+    (lambda layers: 1 + sum(k - 1 for k, _ in layers),
+     "[(2, 2), (3, 1)] it gives 4, which is too small. Behind a stride, neighbouring units lie more"),
+    (stride_too_early, "[(2, 2), (3, 1)] it gives 7, which is too large. A stride moves the units of its own layer"),
+    (lambda layers: sum(k for k, _ in layers), "(3, 1)] it gives 6, which is too large. The windows of neighbouring"),
+    (lambda layers: 3, "[(3, 1), (3, 1)] it gives 3, which is too small. A second layer makes the field larger"),
+    (lambda layers: 1, "[(3, 1)] it gives 1, which is too small. The first layer's units see as many pixels"),
+    (lambda layers: 9, "[(3, 1)] it gives 9, which is too large. The first layer's units see no more pixels"),
+    (next_layer_alone, "it gives 11, which is too small. A stride counts for all layers that follow it"),
+    (lambda layers: field_of(layers) + layers[-1][1] - 1, "it gives 15, which is too large. The last layer's own"),
+    (strides_of_two, "[(7, 4), (5, 1), (3, 2)] it gives 19, which is too small. Kernels and strides can"),
+    (lambda layers: (3, 3), "it gives (3, 3); one number is wanted, the side"),
     (lambda layers: None, "return"), (lambda layers: layers.clear(), "return"), (lambda: 3, "TypeError"),
     (lambda layers: "seven", "it gives 'seven'"), (lambda layers: NAN, "it gives nan"),
     (lambda layers: torch.zeros(3), "it gives tensor("), (lambda layers: Unprintable(), "it gives"),
@@ -139,8 +162,10 @@ LEFT = 14_719_818
 
 @pytest.mark.parametrize("predicted, expected", [
     (LEFT, "right"), (np.int64(LEFT), "right"), (14_714_688, "convolutions alone"), (LEFT - 10, "bias"),
-    (15_227_688, "too many"), (134_301_514, "too many"), (14_965_578, "too many"), (10**100, "too many"),
-    (0, "too few"), (-1, "too few"), (float(LEFT), "right"), (LEFT + 0.5, "whole number"),
+    (5_130, "the new layer alone"), (15_227_688, "ImageNet's classes"), (134_301_514, "VGG-16 with a new head"),
+    (14_965_578, "all its places"), (138_357_544, "too many. Do you count a layer that goes"), (10**100, "too many"),
+    (0, "too few. Of the layers in the table all convolutions stay"), (-1, "too few"),
+    (float(LEFT), "right"), (LEFT + 0.5, "whole number"),
     (NAN, "whole number"), ("many", "whole number"),
     (True, "whole number"), (torch.zeros(2), "whole number"), (Unprintable(), "whole number"),
     (None, "not answered"), (..., "not answered")])
@@ -156,8 +181,8 @@ def test_without_large_layers_prediction(capsys, predicted, expected):
     (lambda: lean(nn.Identity, ten), "avgpool leaves 4,608 numbers"),
     (lambda: lean(lambda: nn.AdaptiveMaxPool2d(1), ten), "not the average"),
     (lambda: lean(lambda: nn.AvgPool2d(7), ten), "Given maps of 3 x 3, avgpool stopped with RuntimeError"),
-    (lambda: lean(average, lambda: nn.Linear(512 * 49, 10)), "has 25,088 inputs and 10 outputs"),
-    (lambda: lean(average, lambda: nn.Linear(512, 1000)), "has 512 inputs and 1,000 outputs"),
+    (lambda: lean(average, lambda: nn.Linear(512 * 49, 10)), "has 25,088 inputs: it should get one number"),
+    (lambda: lean(average, lambda: nn.Linear(512, 1000)), "has 1,000 outputs: it should give one logit"),
     (lambda: lean(average, lambda: nn.Linear(512, 10, bias=False)), "no bias"),
     (lambda: lean(average, nn.Identity), "has 0 linear layers"),
     (lambda: lean(average, lambda: nn.Sequential(nn.Linear(512, 512), ten())), "has 2 linear layers"),

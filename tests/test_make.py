@@ -12,9 +12,10 @@ from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
-from helpers import networks, plans, pretrained
+from helpers import first_layer, networks, plans, pretrained
 from helpers import source as look
 from helpers.make import backbone, notebooks, packages, source
+from helpers.make import first_layer as first_layer_script
 
 # --- packages and the source task's drawings ---------------------------------------------------------------------
 
@@ -218,3 +219,81 @@ def test_a_notebook_that_fails_is_left_as_it_was(tmp_path):
     with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
         notebooks.execute(path)
     assert path.read_bytes() == before
+
+
+def test_a_result_is_folded_and_nothing_else_is(tmp_path):
+    path = tmp_path / "01_a.ipynb"
+    foreign = {"jupyter": {"outputs_hidden": True, "source_hidden": True}, "collapsed": True}
+    cells = [new_code_cell("print(1)", metadata={"tags": ["result", "nbval-check-output"]}),
+             new_code_cell("print(2)", metadata={"tags": ["other"]} | foreign), new_code_cell("print(3)")]
+    nbformat.write(new_notebook(cells=cells), path)
+    notebooks.execute(path)
+    result, *others = nbformat.read(path, as_version=4).cells
+    assert result.metadata["jupyter"] == {"outputs_hidden": True} and result.outputs[0].text == "1\n"
+    assert result.metadata["tags"] == ["result", "nbval-check-output"]
+    assert not any({"jupyter", "collapsed"} & set(cell.metadata) for cell in others)
+
+
+def test_what_a_cell_prints_is_one_output(tmp_path):
+    path = tmp_path / "01_a.ipynb"
+    code = "import sys\nprint('Your prediction: ?')\nsys.stdout.flush()\nprint('It is 16.')"
+    nbformat.write(new_notebook(cells=[new_code_cell(code)]), path)
+    notebooks.execute(path)
+    output, = nbformat.read(path, as_version=4).cells[0].outputs
+    assert output.text == "Your prediction: ?\nIt is 16.\n"
+
+
+@pytest.fixture
+def lessons(tmp_path, monkeypatch):
+    """A folder of notebooks, executed, with a page that they link to."""
+    folder = tmp_path / "notebooks"
+    for name in ("01_a.ipynb", "solutions/01_solutions.ipynb", ".ipynb_checkpoints/01_a-checkpoint.ipynb"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        cell = new_code_cell("print('secret')", metadata={"tags": ["result"]}, execution_count=1,
+                             outputs=[new_output("stream", text="secret\n")])
+        notebook = new_notebook(cells=[cell])
+        notebooks.tidy(notebook)
+        nbformat.write(notebook, folder / name)
+    (folder / "GLOSSARY.md").write_text("# Glossary\n")
+    monkeypatch.setattr(notebooks, "NOTEBOOKS", folder)
+    return folder
+
+
+def test_learners_copies_have_no_outputs(lessons, tmp_path, monkeypatch):
+    before = {path: path.read_bytes() for path in lessons.rglob("*.*") if path.is_file()}
+    monkeypatch.setattr(sys, "argv", ["notebooks", "--blank", str(tmp_path / "class/today")])
+    notebooks.main()
+    copies = sorted(path for path in (tmp_path / "class/today").rglob("*") if path.is_file())
+    assert [path.relative_to(tmp_path / "class/today").as_posix() for path in copies] \
+        == ["01_a.ipynb", "GLOSSARY.md", "solutions/01_solutions.ipynb"]
+    for path in copies[::2]:
+        cell, = nbformat.read(path, as_version=4).cells
+        assert (cell.outputs, cell.execution_count, cell.source) == ([], None, "print('secret')")
+        assert cell.metadata == {"slideshow": {"slide_type": "slide"}, "tags": ["result"]}
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("more", [["--tidy"], ["01_a.ipynb"], None])
+def test_copies_go_into_a_new_folder(lessons, tmp_path, monkeypatch, capsys, more):
+    """`None`: the folder exists already, and may hold what its owner wants to keep."""
+    folder = lessons if more is None else tmp_path / "new"
+    before = {path: path.read_bytes() for path in lessons.rglob("*.*") if path.is_file()}
+    monkeypatch.setattr(sys, "argv", ["notebooks", "--blank", str(folder), *(more or [])])
+    with pytest.raises(SystemExit):
+        notebooks.main()
+    assert "name one that does not exist yet" in capsys.readouterr().err and not (tmp_path / "new").exists()
+    assert {path: path.read_bytes() for path in before} == before
+
+
+# --- VGG-16's first layer ------------------------------------------------------------------------------------------
+
+def test_the_first_layer_is_written_as_it_is_read(tmp_path, monkeypatch):
+    weight, bias = torch.randn(64, 3, 3, 3).half().float(), torch.randn(64).half().float()
+    known = {"features.0.weight": weight, "features.0.bias": bias, "features.2.weight": torch.zeros(1)}
+    monkeypatch.setattr(first_layer_script, "read_weights", lambda *name: known if name == (
+        "vgg16", "IMAGENET1K_FEATURES") else None)
+    for module in (first_layer_script, first_layer):
+        monkeypatch.setattr(module, "FILE", tmp_path / "first.safetensors")
+    first_layer_script.main()
+    layer = first_layer.vgg16_first_layer()[0]
+    assert torch.equal(layer.weight, weight) and torch.equal(layer.bias, bias)

@@ -1,6 +1,8 @@
 """The figures' style: colours and text that everybody can read, also from the back of a room or in a dark notebook."""
 import base64
+import functools
 import inspect
+import io
 import itertools
 import re
 from pathlib import Path
@@ -15,8 +17,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from nbclient import NotebookClient
+from PIL import Image
 
-from helpers import anatomy, evidence, figures, networks
+from helpers import anatomy, animation, evidence, figures, networks
 from helpers.images import ImageSplit
 from helpers.inference import Evaluation
 from helpers.intervals import Interval
@@ -71,7 +74,12 @@ FIGURES = {
     "parameters_and_work": lambda: plots_02.parameters_and_work(TABLE, "pocket_vgg, image of 96 x 96 pixels"),
     "receptive_fields": lambda: plots_02.receptive_fields(IMAGE, BLOCKS, TABLE),
     "blocks_beside": lambda: plots_02.blocks_beside({"one": TABLE, "other": [*TABLE, BLOCKS[0]]}),
-    "filters": lambda: plots_02.filters({"pre-trained": torch.rand(16, 3, 3, 3), "untrained": torch.rand(16, 3, 3, 3)}),
+    "filters": lambda: plots_02.filters({"pre-trained": torch.rand(16, 3, 3, 3), "untrained": torch.rand(16, 3, 3, 3)},
+                                        "Half of them are colourful."),
+    "colour_shares": lambda: plots_02.colour_shares({"one": torch.rand(64), "other": torch.rand(16)}),
+    "filters_and_answers": lambda: plots_02.filters_and_answers(
+        IMAGE, {name: (torch.rand(8, 3, 3, 3), MAPS) for name in ("VGG-16 of 2014", "pocket_vgg")}),
+    "favourites": lambda: plots_02.favourites(SPLIT, BLOCKS[2], 5, torch.tensor([[k, 3, k] for k in range(9)])),
     "maps_by_block": lambda: plots_02.maps_by_block({"block 1\n12 x 12": MAPS, "block 2\n12 x 12": MAPS}),
     "stretching": lambda: plots_02.stretching(torch.rand(3, 3), torch.rand(7, 7)),
     "layer_view": lambda: plots_02.layer_view(IMAGE, BLOCKS[2], MAPS, list(range(8)), (6, 6)),
@@ -210,6 +218,79 @@ def test_no_helper_imports_pyplot():
 def test_outside_a_notebook_a_figure_is_one_line_of_text(capsys):
     plots_04.learning_rate([0.0, 1.0], 1)
     assert capsys.readouterr().out == "<Figure size 700x280 with 1 Axes>\n"
+
+
+# --- the results that alt texts state ---
+
+def alt_of(monkeypatch, plot, *arguments) -> str:
+    alts = []
+    monkeypatch.setattr(plots_02, "show", lambda figure, alt: alts.append(alt))
+    plot(*arguments)
+    return alts[0]
+
+
+def test_alt_texts_state_the_result(monkeypatch):
+    alt = functools.partial(alt_of, monkeypatch)
+    assert "one: 1 of 4 filters below 10 %, 2 above 90 %" in alt(plots_02.colour_shares,
+                                                                 {"one": torch.tensor([0.05, 0.5, 0.95, 0.99])})
+    assert "most parameters are in classifier.0, most work is in features.8." in alt(
+        plots_02.parameters_and_work, TABLE, "")
+    assert "From features.16 on they are larger than the image." in alt(plots_02.receptive_fields, IMAGE, BLOCKS, TABLE)
+    assert "None is larger" in alt(plots_02.receptive_fields, IMAGE, BLOCKS[:2], TABLE[:6])
+    half = torch.stack([torch.full((4, 4), -1.0), torch.ones(4, 4)])
+    assert "answers at 50 % of all places" in alt(plots_02.image_and_maps, IMAGE, half, ["a", "b"], "features.0")
+    assert "one: the first 1 answer at 0 % of all places, the others at 100 %" in alt(
+        plots_02.filters_and_answers, IMAGE, {"one": (torch.rand(2, 3, 3, 3), half)})
+    sizes = {"block 1": torch.rand(2, 12, 12), "block 2": torch.rand(2, 6, 6)}
+    assert "12 x 12, 6 x 6 places" in alt(plots_02.maps_by_block, sizes)
+    assert "channel 3 sees rows 21 to 46 and columns 25 to 50" in alt(
+        plots_02.layer_view, IMAGE, BLOCKS[2], MAPS, range(8), (8, 9), 3)
+    assert "channel 5: the 2 of 20 images that excite it most: cat, bird;" in alt(
+        plots_02.favourites, SPLIT, BLOCKS[2], 5, torch.tensor([[3, 0, 0], [1, 0, 0]]))
+
+
+# --- the moving picture ---
+
+@pytest.fixture
+def film(monkeypatch):
+    """A filter that slides over 6 x 5 pixels: the frames, all their information, and the output's metadata."""
+    shown = []
+    monkeypatch.setattr(animation, "display", lambda content, metadata, raw: shown.append((content, metadata, raw)))
+    answers = torch.arange(30.0).view(6, 5)
+    animation.slide(noise(3, 6, 5), torch.rand(3, 3, 3), answers)
+    (content, metadata, raw), = shown
+    picture = Image.open(io.BytesIO(base64.b64decode(content["image/png"])))
+    frames, times = [], []
+    for k in range(picture.n_frames):
+        picture.seek(k)
+        frames.append(np.asarray(picture.convert("RGB")).copy()), times.append(picture.info.get("duration"))
+    return SimpleNamespace(frames=frames, times=times, loop=picture.info["loop"], content=content, metadata=metadata,
+                           raw=raw)
+
+
+def test_a_filter_slides_in_an_endless_loop_of_a_few_seconds(film):
+    assert film.loop == 0 and film.raw and set(film.content) == {"image/png", "text/plain"}
+    assert "6 x 5 answers" in film.metadata["image/png"]["alt"]
+    still, *moving = film.frames
+    assert len(moving) == 2 * 5 + 4 + 1 and 2_000 < sum(film.times[1:]) < 12_000
+
+
+def test_answers_come_one_by_one_and_the_still_picture_has_them_all(film):
+    rest = np.array(tuple(bytes.fromhex(animation.REST[1:])))
+    cells = np.s_[animation.TOP + 10:animation.TOP + 6 * animation.CELL:animation.CELL,
+                  -animation.LEFT - 5 * animation.CELL + 10:-animation.LEFT:animation.CELL]
+    known = [int((np.abs(frame[cells].astype(int) - rest).max(2) > 3).sum()) for frame in film.frames]
+    assert known == [30, *range(1, 11), 15, 20, 25, 30, 30]
+    assert np.abs(film.frames[0].astype(int) - film.frames[-1]).max() < 2
+
+
+def test_the_window_stands_where_the_answer_is_written(film):
+    orange = np.abs(film.frames[8].astype(int) - np.array([0xC0, 0x4E, 0])).max(2) < 24
+    rows, columns = orange.nonzero()
+    left, right = columns[columns < animation.LEFT + 5 * animation.CELL + 1], columns[columns > 200]
+    middle = (left.min() + left.max()) / 2 - animation.LEFT, (right.min() + right.max()) / 2
+    start = film.frames[0].shape[1] - animation.LEFT - 5 * animation.CELL
+    assert abs(middle[0] / animation.CELL - 2.5) < 0.1 and abs((middle[1] - start) / animation.CELL - 2.5) < 0.1
 
 
 # --- every figure ---

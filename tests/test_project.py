@@ -18,7 +18,7 @@ HELPERS, TESTS = ROOT / "helpers", ROOT / "tests"
 ORDER = ("install", "shipped", "progress", "fetch.downloads", "fetch.stl10", "fetch.weights", "images", "intervals",
          "evidence", "pictures", "drawings", "composition", "pocket", "letters", "source", "datasets", "preprocess",
          "plans", "pretrained", "networks", "lab", "hardware", "inference", "features", "history", "checkpoints",
-         "training", "anatomy", "gradcam", "figures", "panel", "verdict")
+         "training", "anatomy", "gradcam", "first_layer", "figures", "animation", "panel", "verdict")
 LESSON = ("plots", "panels", "checks")
 
 

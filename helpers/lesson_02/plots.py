@@ -12,7 +12,7 @@ BLOCK_COLOURS = (PINK, GREEN, SKY, ORANGE, BLUE)
 
 def _map(axis, values, title: str = "") -> None:
     """One feature map (H, W) on `axis`, black for the smallest value of the map and light for the largest."""
-    axis.imshow(np.asarray(values), cmap="magma")
+    axis.imshow(np.asarray(values), cmap="magma", interpolation="nearest")  # smoothed, it would take twice the bytes
     axis.set_axis_off()
     if title:
         axis.set_title(title, fontsize=11, pad=3)
@@ -28,7 +28,9 @@ def image_and_maps(image, maps, titles, layer: str) -> None:
     large.set_title("the image")
     for k, values in enumerate(maps):
         _map(figure.add_subplot(grid[k // columns, 2 + k % columns]), values, titles[k])
-    show(figure, f"An image, and {len(maps)} maps that {layer} makes of it; light where a filter answers strongly.")
+    share = 100 * np.mean([(np.asarray(values) > 0).mean() for values in maps])
+    show(figure, f"An image, and {len(maps)} maps that {layer} makes of it. Each brings out other parts of it: on "
+                 f"average a filter answers at {share:.0f} % of all places.")
 
 
 def parameters_and_work(table, title: str) -> None:
@@ -56,8 +58,10 @@ def parameters_and_work(table, title: str) -> None:
     axes[1].set_yticks(range(len(rows)), [row.name for row in rows], ha="center", fontsize=11)
     axes[1].tick_params(axis="y", pad=42)
     figure.suptitle(title, fontsize=13)
+    most = {key: max(rows, key=lambda row: getattr(row, key)).name for key, *_ in halves}
     alt = "; ".join(f"{row.name} {row.parameters:,} parameters, {row.multiply_adds:,} multiply-adds" for row in rows)
-    show(figure, f"{title}, for each layer: {alt}.")
+    show(figure, f"{title}: most parameters are in {most['parameters']}, most work is in {most['multiply_adds']}. For "
+                 f"each layer: {alt}.")
 
 
 def _field(axis, box, colour) -> None:
@@ -89,7 +93,10 @@ def receptive_fields(image, layers, table) -> None:
     right.legend(loc="upper left", fontsize=12, handletextpad=0.2)
     right.set(xlabel="place in features", ylabel="side of the receptive field (pixels)", xlim=(-1, len(rows)))
     sides = ", ".join(f"block {layer.block} {layer.receptive_field}" for layer in layers)
-    show(figure, f"Receptive fields of one unit drawn on an image as squares, and their side in pixels: {sides}.")
+    beyond = [row.name for row in rows if row.receptive_field > size]
+    where = f"From {beyond[0]} on they are larger than the image." if beyond else "None is larger than the image."
+    show(figure, "Receptive fields of one unit drawn on an image as squares, and their side in pixels: "
+                 f"{sides}. {where}")
 
 
 def blocks_beside(tables: dict) -> None:
@@ -114,12 +121,12 @@ def blocks_beside(tables: dict) -> None:
     axis.set(xlim=(-2.4, starts[-1] + widest[-1]), ylim=(len(tables) - 0.1, -0.6))
     axis.set_axis_off()
     layers = "; ".join(f"{name} {', '.join(str(len(rows)) for rows in blocks)}" for name, blocks in counts.items())
-    show(figure, f"Layers with weights, block by block: {layers}. The number in a box is its output channels; orange "
-                 "boxes are added.")
+    show(figure, f"Layers with weights, block by block: {layers}. The number in a box is its output channels; what the "
+                 "first network lacks is orange.")
 
 
-def filters(groups: dict, columns: int = 16) -> None:
-    """Groups of filters, each (n, 3, kernel, kernel) from 0 to 1, under the group's name."""
+def filters(groups: dict, result: str, columns: int = 16) -> None:
+    """Groups of filters, each (n, 3, kernel, kernel) from 0 to 1, under its name; `result` is what they show."""
     columns = min(columns, max(len(group) for group in groups.values()))
     rows = [-(-len(group) // columns) for group in groups.values()]
     side = min(8.6 / columns, 0.85)
@@ -133,12 +140,53 @@ def filters(groups: dict, columns: int = 16) -> None:
             if k < len(group):
                 axis.imshow(np.asarray(group[k]).transpose(1, 2, 0), vmin=0, vmax=1)
     counts = ", ".join(f"{name} ({len(group)})" for name, group in groups.items())
-    show(figure, f"First-layer filters as small colour squares: {counts}.")
+    show(figure, f"First-layer filters as small squares, from colourless to colourful: {counts}. {result}")
+
+
+def colour_shares(groups: dict) -> None:
+    """A row of dots for each group, name -> (n,) from 0 to 1: how much of each filter is colour."""
+    figure = Figure(figsize=(9, 0.9 + 0.75 * len(groups)))
+    axis = figure.add_subplot()
+    for y, (colour, shares) in enumerate(zip((BLUE, ORANGE, GREY), groups.values(), strict=False)):
+        lift = 0.14 * (np.arange(len(shares)) % 5 - 2)  # side by side, dots of equal shares can be counted
+        axis.plot(100 * np.sort(np.asarray(shares)), y + lift, "o", color=colour, markersize=6, alpha=0.75)
+    axis.axvline(100 * 2 / 3, color=GREY, linewidth=1, linestyle=":")
+    axis.text(100 * 2 / 3, -0.62, "expected by chance", ha="center", va="bottom", fontsize=11, color=GREY)
+    axis.set(xlabel="share of colour in a filter (%)", xlim=(-2, 102), ylim=(len(groups) - 0.5, -0.6))
+    axis.set_yticks(range(len(groups)), list(groups))
+    axis.grid(axis="y", visible=False)
+    counts = "; ".join(f"{name}: {int((np.asarray(shares) < 0.1).sum())} of {len(shares)} filters below 10 %, "
+                       f"{int((np.asarray(shares) > 0.9).sum())} above 90 %" for name, shares in groups.items())
+    show(figure, f"How much of each filter is colour. {counts}.")
+
+
+def filters_and_answers(image, groups: dict) -> None:
+    """An image (3, H, W), and a row for each group: filters (n, 3, k, k) from 0 to 1 above their answers (n, h, w)."""
+    count = max(len(pictures) for pictures, _ in groups.values())
+    figure = Figure(figsize=(9, 1.75 * len(groups)))
+    grid = figure.add_gridspec(2 * len(groups), count + 2, height_ratios=[0.55, 1] * len(groups))
+    large = figure.add_subplot(grid[:, :2])
+    picture(large, image)
+    large.set_title("the image", fontsize=12)
+    for row, (name, (pictures, maps)) in enumerate(groups.items()):
+        for k, (one, values) in enumerate(zip(pictures, maps, strict=True)):
+            small = figure.add_subplot(grid[2 * row, 2 + k])
+            small.imshow(np.asarray(one).transpose(1, 2, 0), vmin=0, vmax=1)
+            small.set_axis_off()
+            _map(figure.add_subplot(grid[2 * row + 1, 2 + k]), values)
+            if k == 0:
+                small.set_title(name, fontsize=12, loc="left")
+    half = count // 2
+    shares = "; ".join(
+        f"{name}: the first {half} answer at {100 * (np.asarray(maps[:half]) > 0).mean():.0f} % of all places, the "
+        f"others at {100 * (np.asarray(maps[half:]) > 0).mean():.0f} %" for name, (_, maps) in groups.items())
+    show(figure, f"An image, and what filters answer to it: {half} less coloured ones, then {count - half} "
+                 f"more coloured ones. {shares}.")
 
 
 def maps_by_block(blocks: dict, columns: int = 7) -> None:
     """A row for each block: its name, then maps (n, h, w)."""
-    figure = Figure(figsize=(9, 1.12 * len(blocks)))
+    figure = Figure(figsize=(9, 0.93 * len(blocks)))
     axes = figure.subplots(len(blocks), columns + 1, squeeze=False, width_ratios=[1.25] + [1] * columns)
     for row, (name, maps) in zip(axes, blocks.items(), strict=True):
         for axis in row:
@@ -146,8 +194,9 @@ def maps_by_block(blocks: dict, columns: int = 7) -> None:
         row[0].text(0.9, 0.5, name, transform=row[0].transAxes, ha="right", va="center", fontsize=12)
         for axis, values in zip(row[1:], maps, strict=False):
             _map(axis, values)
-    show(figure, f"Feature maps of one image, one row for each of {len(blocks)} blocks: fine outlines in the first, a "
-                 "few bright cells in the last.")
+    sides = ", ".join(f"{len(maps[0])} x {len(maps[0][0])}" for maps in blocks.values())
+    show(figure, f"Feature maps of one image, one row for each of {len(blocks)} blocks. They become coarser from row "
+                 f"to row: {sides} places.")
 
 
 def stretching(small, large) -> None:
@@ -168,11 +217,11 @@ def stretching(small, large) -> None:
                  "average pooling makes of it: only copies and averages of the same values.")
 
 
-def layer_view(image, layer, maps, channels, unit) -> None:
-    """One layer at work: image (3, H, W) with the field of `unit` of the first map, and the maps (n, h, w).
+def layer_view(image, layer, maps, channels, unit, chosen: int = 0) -> None:
+    """One layer at work: image (3, H, W) with the field of `unit` of the chosen map, and the maps (n, h, w).
 
-    `layer` is the layer's row of the table, `channels` names the maps, `unit` is (row, column). All is drawn on one
-    axis, whose unit is an inch: the explorer draws anew for every step of its slider.
+    `layer` is the layer's row of the table, `channels` names the maps, `unit` is (row, column), `chosen` the position
+    of its map. All is drawn on one axis, whose unit is an inch: the explorer draws anew for every step of its slider.
     """
     figure, axis = page(9, 3.7)
     axis.set(xlim=(0, 9), ylim=(3.7, 0))
@@ -192,10 +241,34 @@ def layer_view(image, layer, maps, channels, unit) -> None:
         x, y = 3.2 + step * (k % columns), 0.65 + 1.65 * (k // columns)
         axis.imshow(np.asarray(values), cmap="magma", extent=(x, x + side, y + side, y), aspect="auto")
         axis.text(x + side / 2, y - 0.07, f"channel {channels[k]}", ha="center", fontsize=11)
-        if k == 0:
+        if k == chosen:
             place = x + side * (unit[1] + 0.5) / width, y + side * (unit[0] + 0.5) / height
             ring = {"marker": "o", "markersize": 9, "markerfacecolor": "none"}
             for thick, colour in ((5, "black"), (2.5, SKY)):  # the black one keeps the ring visible on a light map
                 axis.plot(*place, **ring, markeredgecolor=colour, markeredgewidth=thick)
-    show(figure, f"{layer.name}: its {len(maps)} strongest feature maps, and on the image the square of "
-                 f"{layer.receptive_field} pixels that the brightest unit of the first one sees.")
+    left, top, right, bottom = layer.visible(*unit, size)
+    show(figure, f"{layer.name}: its {len(maps)} strongest feature maps. The brightest unit of channel "
+                 f"{channels[chosen]} sees rows {top} to {bottom - 1} and columns {left} to {right - 1} of the image.")
+
+
+def favourites(pictures, layer, channel: int, places) -> None:
+    """The images of an `ImageSplit` that excite a channel most, each with its class and what its brightest unit sees.
+
+    `layer` is the layer's row of the table; `places` are (n, 3), image, row and column, as `anatomy.favourites` finds
+    them for the channel.
+    """
+    figure, axis = page(9, 1.75)
+    axis.set(xlim=(0, 9), ylim=(1.75, 0))
+    title = f"{layer.name}, channel {channel}: the {len(places)} of {len(pictures)} images that excite it most"
+    axis.text(4.5, 0.28, title, ha="center", fontsize=13)
+    step, size, names = 9 / len(places), pictures.images.shape[-1], []
+    side = step - 0.06
+    for k, (number, *unit) in enumerate(places.tolist()):
+        x, y = step * k + 0.03, 0.7
+        image = np.asarray(pictures.images[number]).transpose(1, 2, 0)
+        axis.imshow(image, extent=(x, x + side, y + side, y), aspect="auto")
+        left, top, right, bottom = np.multiply(layer.visible(*unit, size), side / size)
+        _field(axis, (x + left, y + top, x + right, y + bottom), SKY)
+        names.append(pictures.classes[pictures.labels[number]])
+        axis.text(x + side / 2, y - 0.06, names[-1], ha="center", fontsize=11)
+    show(figure, f"{title}: {', '.join(names)}; on each the square that its brightest unit sees.")

@@ -2,16 +2,21 @@
 
     python -m helpers.make.notebooks           # all of them, or name some: notebooks/02_inside_vgg.ipynb
     python -m helpers.make.notebooks --tidy    # execute nothing, only put structure and metadata in order
+    python -m helpers.make.notebooks --blank FOLDER    # a copy of the folder notebooks, without any outputs
 
 A notebook is written back only if every cell ran. Widget state and time stamps are left out: the first makes GitHub
 refuse to show a notebook, the second make every run look like a change. What each cell is in a slide show is worked out
 anew each time, so `jupyter nbconvert --to slides` always gives a deck that agrees with the notebook.
+
+The outputs of a cell that is tagged `result` are folded: JupyterLab shows three dots below a prediction, and the result
+when the reader runs the cell. GitHub, Colab and slides show it at once; for a class there are copies without outputs.
 """
 from __future__ import annotations
 
 import argparse
 import base64
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -28,7 +33,7 @@ def execute(path: Path) -> None:
     """Run one notebook in its own folder and write it back."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=900, kernel_name="python3", record_timing=False, store_widget_state=False,
-                            resources={"metadata": {"path": str(path.parent)}})
+                            coalesce_streams=True, resources={"metadata": {"path": str(path.parent)}})
     client.execute()
     tidy(notebook)
     nbformat.write(notebook, path)
@@ -45,8 +50,21 @@ def tidy(notebook) -> None:
     }
     notebook.cells = [part for cell in notebook.cells for part in split_at_sections(cell)]
     for cell, kind in zip(notebook.cells, slide_types(notebook.cells), strict=True):
-        tags = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
-        cell.metadata = nbformat.NotebookNode({"slideshow": {"slide_type": kind}} | tags)
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = nbformat.NotebookNode({"slideshow": {"slide_type": kind}} | ({"tags": tags} if tags else {})
+                                              | ({"jupyter": {"outputs_hidden": True}} if "result" in tags else {}))
+
+
+def blank(folder: Path) -> None:
+    """Copy the folder `notebooks` to `folder`, which must not exist yet, and take all outputs out of the copies."""
+    shutil.copytree(NOTEBOOKS, folder, ignore=shutil.ignore_patterns(".*"))
+    for path in folder.rglob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+                cell.metadata.pop("jupyter", None)  # nothing is left to be folded
+        nbformat.write(notebook, path)
 
 
 def split_at_sections(cell) -> list:
@@ -132,7 +150,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="*", type=Path, help="all of them, the solutions included, if none is named")
     parser.add_argument("--tidy", action="store_true", help="execute nothing")
+    parser.add_argument("--blank", metavar="FOLDER", type=Path, help="copy all of them there, without outputs")
     arguments = parser.parse_args()
+    if arguments.blank:
+        if arguments.notebooks or arguments.tidy or arguments.blank.exists():
+            parser.error("--blank makes a new folder with all notebooks: name one that does not exist yet, and nothing "
+                         "else.")
+        return blank(arguments.blank)
     every = [*sorted(NOTEBOOKS.glob("[0-9]*.ipynb")), *sorted(NOTEBOOKS.glob("solutions/[0-9]*.ipynb"))]
     for path in arguments.notebooks or every:
         start = time.perf_counter()

@@ -19,7 +19,7 @@ SECONDS = 400  # for all cells of a notebook: many times what the slowest takes
 
 # notebook -> the function that makes a panel -> the labels of the controls that change what it shows
 PANELS = {
-    "02": {"layer_explorer": ["image", "layer"]},
+    "02": {"layer_explorer": ["image", "layer", "channel"]},
     "03": {"augmentation": ["padding", "crop", "flip", "rotation", "brightness", "hue", "seed"]},
     "04": {"freeze_depth": ["depth"], "mistakes_browser": ["answer", "order", "heat map"]},
 }

@@ -112,8 +112,20 @@ def test_headings_are_in_order(notebook):
 
 @lessons
 def test_ends_with_exercises_summary_and_next(notebook):
+    """An appendix, which nobody needs to read, may stand behind them."""
     sections = [text for level, text in headings(notebook) if level == 2]
+    while sections[-1].startswith("Appendix: "):
+        sections.pop()
     assert sections[-3:] == ["Exercises", "Summary", "Next"]
+
+
+@lessons
+def test_a_folded_result_gives_nothing_away(code):
+    """JupyterLab shows the first line of what is folded: it is the reader's own prediction."""
+    results = [cell for cell in code if "result" in cell.metadata.get("tags", [])]
+    first = [cell.outputs[0].get("text", "").split("\n")[0] for cell in results]
+    assert [line for line in first if line != "Your prediction: ?"] == []
+    assert all(cell.source.startswith("prediction = ") for cell in results)
 
 
 def test_sections_begin_a_cell(notebook):
