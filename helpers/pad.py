@@ -21,8 +21,8 @@ from helpers.composition import SIZE
 from helpers.intervals import accuracy_interval, paired_difference
 
 NAMES = {"scratch": "from scratch", "frozen": "frozen", "full": "full"}
-PASTS = {"scratch": "began with random weights", "frozen": "pre-trained; then only its last layer learnt",
-         "full": "pre-trained; then every layer learnt"}
+PASTS = {"scratch": "no pre-training", "frozen": "pre-trained, new last layer",
+         "full": "pre-trained, all layers trained"}
 HERE = Path(__file__).resolve().parent
 
 

@@ -201,3 +201,17 @@ def test_running_the_cell_again_leaves_one_pad(page):
     pad_of(page.page)
     assert page.page.locator(".drawing-pad").count() == 1
     assert arrived(page)["pads"] == 1
+
+
+def test_nothing_is_cut_off_on_a_phone(page):
+    _, root = pad_of(page.page)
+    page.page.evaluate("window.jupyterapp.shell.collapseLeft()")
+    page.page.set_viewport_size(browser.PHONE)
+    page.page.wait_for_timeout(1000)
+    assert root.evaluate("""root => [root, ...root.querySelectorAll("canvas, button, section, li")].every(
+        part => part.scrollWidth <= part.clientWidth + 1
+            && part.getBoundingClientRect().right <= root.getBoundingClientRect().right)""")
+    assert root.bounding_box()["x"] + root.bounding_box()["width"] <= browser.PHONE["width"]
+    canvas = root.locator("canvas").evaluate("canvas => [canvas.clientWidth, canvas.clientHeight, canvas.width]")
+    assert canvas[0] == canvas[1] == canvas[2] > 200  # as square as ever, and drawn anew in its new size
+    page.page.set_viewport_size(browser.PROJECTOR)
