@@ -1,12 +1,12 @@
 """Train the three networks of the drawing pad; writes their weights and card, which ship with the course.
 
-    python -m helpers.make.pad                  # a quarter of an hour on one core; a stopped run goes on
+    python -m helpers.make.pad                  # 17 minutes on one core; a run that was stopped goes on
     python -m helpers.make.pad scratch          # one of the three, so that they can be trained side by side
 
 All learn from the same pictures of the pocket data's training drawings, equally many of each class, so that a scarce
-class is not forgotten; a deer that few artists drew is shown in many colours and on many grounds. The epoch is chosen
-on the validation drawings. Each has a rate that suits it, and the one that begins with random weights looks at every
-picture twice as often. The frozen one's head learns from features of four random views of each picture.
+class is not forgotten: a deer that few artists drew is shown in many colours and on many grounds. Each has a rate that
+suits it, and its epoch is chosen on the validation drawings. The two whose layers all learn look at every picture
+equally often; the frozen one's head learns from the features of four random views of each picture.
 """
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from helpers.training import fit
 PICTURES = 400  # of each class, in an epoch
 RATES = {"scratch": 3e-3, "frozen": 3e-3, "full": 1e-3}
 HEAD_FASTER = {"scratch": 1, "full": 10}  # the head's rate, times that of the layers below: a new head on old layers
-EPOCHS = {"scratch": 16, "frozen": 8, "full": 8}
-VIEWS = 4
+EPOCHS = {"scratch": 16, "frozen": 8, "full": 16}
+VIEWS = 4  # that the frozen network's head sees of each picture
 RECIPE = {"weight_decay": 0.05, "label_smoothing": 0.1}  # the same for all
 SEED = 0
 
