@@ -141,6 +141,9 @@ def test_thirty_sketches_arrive_and_the_answers_are_those_that_python_gives(page
     waits = sorted(page.page.evaluate("window.waits"))
     print(f"from the end of a stroke to its answers, {len(waits)} strokes: median {statistics.median(waits):.0f} ms, "
           f"longest {waits[-1]:.0f} ms")
+    for network in seen["cat_1"]:
+        right = sum(seen[name][network][0][0] == label for name, (label, _) in sketches.shipped().items())
+        print(f"{network}: {right} of {len(seen)} sketches are recognised as they arrived")
 
     versions = arrived(page)["strokes"]
     whole = [before for before, after in zip(versions, versions[1:], strict=False) if not after]
