@@ -1,37 +1,63 @@
-"""The panel of notebook 03: move a slider, see the draws, the network's opinion and the code follow."""
+"""The panel of notebook 03: move a slider, and the draws, the exam's opinion and the code follow."""
 from pathlib import Path
-from types import SimpleNamespace
 
 import nbformat
 import pytest
 import torch
 from torchvision.transforms import v2
 
-from helpers import networks
+from helpers import inference, networks
+from helpers.images import ImageSplit
+from helpers.intervals import Difference, paired_difference
 from helpers.lesson_03 import panels, plots
 from helpers.preprocess import Preprocess
 
 NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "03_augmentation.ipynb"
-IMAGE = torch.randint(0, 256, (3, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def noise(*shape: int) -> torch.Tensor:
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+IMAGE = noise(3, 96, 96)
+EXAM = ImageSplit(noise(8, 3, 96, 96), torch.arange(8) // 4, ("cat", "car"))
 
 
 @pytest.fixture(scope="module")
 def names():
-    """What the notebook's two cells before the panel define, with the pocket network and one image of noise."""
-    sources = [cell.source for cell in nbformat.read(NOTEBOOK, 4).cells]
-    found = {"v2": v2, "torch": torch, "image": IMAGE, "lab": SimpleNamespace(device="cpu"),
-             "source_model": networks.build("pocket_vgg").eval(),
+    """What the notebook's cells define for the panel, with the pocket network and an exam of noise."""
+    found = {"v2": v2, "torch": torch, "inference": inference, "ImageSplit": ImageSplit, "exam": EXAM,
+             "paired_difference": paired_difference, "things": tuple(range(len(EXAM))),
+             "network": networks.build("pocket_vgg", num_classes=2),
              "preprocess": Preprocess(*networks.normalisation("pocket_vgg"))}
-    for name, end in (("draw", "\npictures, code"), ("judge", "\nchanged, sentence")):
-        exec(next(source for source in sources if source.startswith(f"def {name}(")).split(end)[0], found)
+    sources = [cell.source for cell in nbformat.read(NOTEBOOK, 4).cells]
+    for function in ("right_answers", "build", "draw", "examine", "judge"):
+        source = next(source for source in sources if f"def {function}(" in source)
+        exec(f"def {function}(" + source.split(f"def {function}(")[1].split("\n\n")[0], found)
+    found["plain"] = found["right_answers"](found["network"], found["preprocess"])
     return found
 
 
 @pytest.fixture
+def asked() -> list:
+    """The pipelines for which the panel asked the exam."""
+    return []
+
+
+@pytest.fixture
+def panel(names, asked):
+    def examine(pipeline, seed):
+        asked.append((pipeline, seed))
+        return Difference(-0.1, -0.2, -0.05)
+
+    return panels.augmentation(IMAGE, names["build"], names["draw"], examine, names["judge"])
+
+
+@pytest.fixture
 def drawn(monkeypatch) -> list:
-    """What the panel hands to its plot function: (draws, which are framed)."""
+    """What the panel hands to its plot function."""
     calls = []
-    monkeypatch.setattr(plots, "draws", lambda original, *drawn: calls.append(drawn))
+    monkeypatch.setattr(plots, "draws", lambda original, pictures: calls.append(pictures))
     return calls
 
 
@@ -39,17 +65,16 @@ def controls(panel) -> list:
     return list(panel.children[0].children)
 
 
-def test_sliders_change_the_draws_and_the_code(names, drawn):
-    panel = panels.augmentation(IMAGE, names["draw"], names["judge"])
+def test_sliders_change_the_draws_and_the_code(drawn, panel):
     shown = panel.children[1]
     padding, crop, flip, rotation, _, hue, seed, _ = controls(panel)
     assert "RandomCrop(size=96, padding=4)" in shown.value and "RandomHorizontalFlip(p=0.5)" in shown.value
     assert not any(step in shown.value for step in ("Rotation", "ColorJitter", "ResizedCrop"))
-    assert len(drawn) == 1 and len({one.numpy().tobytes() for one in drawn[0][0]}) > 1
+    assert len(drawn) == 1 and len({one.numpy().tobytes() for one in drawn[0]}) > 1
 
     rotation.value = 30
     assert "RandomRotation(degrees=30)" in shown.value
-    assert len(drawn) == 2 and not torch.equal(drawn[0][0], drawn[1][0])
+    assert len(drawn) == 2 and not torch.equal(drawn[0], drawn[1])
 
     crop.value = 0.4
     assert "RandomResizedCrop(size=96, scale=(0.4, 1))" in shown.value
@@ -57,52 +82,62 @@ def test_sliders_change_the_draws_and_the_code(names, drawn):
     assert "ColorJitter(brightness=0.0, hue=0.1)" in shown.value
 
     seed.value = 1
-    assert not torch.equal(drawn[-1][0], drawn[-2][0])
+    assert not torch.equal(drawn[-1], drawn[-2])
     seed.value = 0
-    assert torch.equal(drawn[-1][0], drawn[-3][0])
+    assert torch.equal(drawn[-1], drawn[-3])
 
     padding.value = flip.value = rotation.value = hue.value = 0
     crop.value = 1
-    assert "Identity" in shown.value
-    assert all(torch.equal(one, IMAGE) for one in drawn[-1][0]) and not any(drawn[-1][1])
-    assert "changes its answer on 0 of 12" in shown.value
+    assert "Identity" in shown.value and len(drawn[-1]) == 12
+    assert all(torch.equal(one, IMAGE) for one in drawn[-1])
 
 
-def test_a_verdict_gets_an_answer_and_holds_for_these_settings_only(names, drawn):
-    panel = panels.augmentation(IMAGE, names["draw"], names["judge"])
+def test_the_padding_reaches_so_far_that_half_the_image_may_leave_the_frame(panel):
+    """With less, neither a human nor the exam of the pocket data need notice anything."""
+    assert controls(panel)[0].max == 48
+
+
+def test_a_verdict_gets_an_answer_and_holds_for_these_settings_only(panel, asked):
     shown, (*_, rotation, _, _, seed, verdict) = panel.children[1], controls(panel)
-    assert "And you?" in shown.value
-    for answer, words in (("yes", "labels stay true"), ("not sure", "in doubt"), ("no", "false")):
+    assert "And you?" in shown.value and "changes by -10.0 points (-20.0 to -5.0): lower" in shown.value
+    for answer, words in (("yes", "can teach it"), ("not sure", "in doubt"), ("no", "false")):
         verdict.value = answer
         assert words in shown.value and "And you?" not in shown.value
+    assert len(asked) == 1  # the exam is the same, whatever the reader thinks of the labels
     seed.value = 3
-    assert verdict.value == "no"  # other draws with the same settings
-    figures = len(drawn)
+    assert verdict.value == "no" and len(asked) == 2 and asked[1][1] == 3  # other draws with the same settings
     rotation.value = 45
-    assert len(drawn) == figures + 1
+    assert len(asked) == 3
     assert verdict.value == "" and "And you?" in shown.value
 
 
-def test_a_frame_marks_the_draws_on_which_the_network_changes_its_answer(names):
-    pictures, _ = names["draw"](rotation=180, hue=0.5)
-    framed, sentence = names["judge"](pictures, "yes")
-    with torch.no_grad():
-        first, *answers = (names["source_model"](names["preprocess"](one[None])).argmax().item()
-                           for one in (IMAGE, *pictures))
-    assert framed == [answer != first for answer in answers] and f"on {sum(framed)} of 12" in sentence
-    assert "ignores the change already" in names["judge"](IMAGE[None], "yes")[1]
-    assert ("can teach it" in sentence) == any(framed)
+def test_what_a_yes_means_depends_on_the_exam(names):
+    for difference, words in ((Difference(-0.1, -0.2, -0.05), "can teach it"),
+                              (Difference(-0.1, -0.2, 0.05), "this exam can't tell"),
+                              (Difference(0.1, 0.02, 0.2), "even easier")):
+        sentence = names["judge"](difference, "yes")
+        assert words in sentence and str(difference) in sentence
+
+
+def test_the_exam_compares_draws_with_the_images_themselves(names):
+    assert names["examine"](v2.Identity()) == Difference(0, 0, 0)
+    black = names["examine"](lambda image: torch.zeros_like(image))
+    drawn = names["draw"](v2.RandomRotation(180), EXAM.images, 1)
+    right = inference.evaluate(names["network"], ImageSplit(drawn, EXAM.labels, EXAM.classes), names["preprocess"])
+    assert black.estimate == pytest.approx(0.5 - names["plain"].double().mean().item())  # always the same answer
+    assert names["examine"](v2.RandomRotation(180), 1).estimate == pytest.approx(
+        right.accuracy - names["plain"].double().mean().item())
 
 
 def test_the_code_that_is_shown_makes_the_same_draws(names):
-    pictures, code = names["draw"](padding=8, crop=0.3, flip=1.0, rotation=20, brightness=0.3, hue=0.1, seed=5, count=3)
-    torch.manual_seed(5)
-    pipeline = eval(code, {"v2": v2})
-    assert torch.equal(pictures, torch.stack([pipeline(IMAGE) for _ in range(3)]))
+    pipeline, code = names["build"](padding=8, crop=0.3, flip=1.0, rotation=20, brightness=0.3, hue=0.1)
+    images = IMAGE.repeat(3, 1, 1, 1)
+    pictures = names["draw"](pipeline, images, 5)
+    assert torch.equal(pictures, names["draw"](eval(code, {"v2": v2}), images, 5))
+    assert not torch.equal(pictures, names["draw"](pipeline, images, 6))
 
 
-def test_the_figure_follows(names):
-    panel = panels.augmentation(IMAGE, names["draw"], names["judge"])
+def test_the_figure_follows(panel):
     figure = panel.children[1]
     before = figure.value
     assert before.count("<img") == 1 and 'alt="One image, and 12 random draws of it' in before

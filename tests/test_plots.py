@@ -22,7 +22,7 @@ from PIL import Image
 from helpers import anatomy, animation, evidence, figures, networks
 from helpers.images import ImageSplit
 from helpers.inference import Evaluation
-from helpers.intervals import Interval
+from helpers.intervals import Difference, Interval
 from helpers.lesson_01 import plots as plots_01
 from helpers.lesson_02 import plots as plots_02
 from helpers.lesson_03 import plots as plots_03
@@ -58,6 +58,7 @@ ROWS = [evidence.Row(target, labels, method, Interval(0.1 + k / 9, k / 9, 0.2 + 
         for target in evidence.TARGETS for labels in (None, 1, 20) for k, method in enumerate(evidence.METHODS)]
 WEIGHTED = [layer for layer in TABLE if layer.parameters]
 MEMORY = {depth + 1: dict.fromkeys(plots_04.PART_COLOURS, 1e5 * (depth + 1)) for depth in range(len(WEIGHTED))}
+GAP = [Interval(0.4, 0.33, 0.48), Interval(0.8, 0.76, 0.84), Interval(0.92, 0.9, 0.95)]
 TWO = {"frozen": [history(), history()], "full": [history(), history()]}
 
 FIGURES = {
@@ -92,15 +93,16 @@ FIGURES = {
     "live_curves": lambda: plots_04.live_curves({"frozen, seed 1": history(), "depth 3, rate 0.003": history(3)}, 16),
     "picture_answers": lambda: plots_04.picture_answers(IMAGE, {
         "before: 91 classes": [("animal-mammal", 0.6), ("x", 0.1)], "after: 10 classes": [("cat", 0.5), ("dog", 0.3)]}),
-    "draws": lambda: plots_03.draws(IMAGE, noise(12, 3, 96, 96), [True] + [False] * 11),
+    "draws": lambda: plots_03.draws(IMAGE, noise(12, 3, 96, 96)),
     "value_histograms": lambda: plots_03.value_histograms({"after ToTensor": torch.rand(9, 3, 8, 8),
                                                         "after Normalize": torch.randn(9, 3, 8, 8)}),
     "crop_windows": lambda: plots_03.crop_windows(noise(3, 104, 104), [(0, 0), (2, 7), (8, 5)], 96),
     "before_and_after": lambda: plots_03.before_and_after({"hue + 120°": ("red light", IMAGE, IMAGE),
                                                         "upside down": ("car", IMAGE, IMAGE)}, "The same label?"),
-    "augmentation_curves": lambda: plots_03.augmentation_curves(
-        {m: [history(), history()] for m in ("without", "with")}),
-    "accuracy_gaps": lambda: plots_03.accuracy_gaps({m: ([0.8, 0.9], [0.6, 0.5]) for m in ("without", "with")}),
+    "effects": lambda: plots_03.effects({
+        "mine, from the start": Difference(0.02, -0.01, 0.04), "none at all": Difference(-0.2, -0.31, -0.11),
+        "quarter turns": Difference(0.1, 0.05, 0.14)}, "accuracy minus that with the backbone's own"),
+    "gap_in_parts": lambda: plots_03.gap_in_parts({"without": GAP, "with": [GAP[0], GAP[2], GAP[2]]}),
 }
 NO_FIGURES = {"show", "rendered", "ink", "page", "outline", "picture", "comparison_table"}  # the tools, and a table
 
@@ -181,7 +183,8 @@ def test_ink_can_be_read_on_any_colour():
 @pytest.mark.parametrize("sight", SIGHT)
 def test_colours_can_be_told_apart(sight):
     assert closest(figures.METHOD_COLOURS, sight) > 25
-    assert closest(plots_03.AUGMENT_COLOURS, sight) > 20
+    assert closest(plots_03.WORD_COLOURS, sight) > 20
+    assert closest({exam: colour for exam, (colour, _) in plots_03.EXAMS.items()}, sight) > 20
     assert closest(PALETTE, sight) > 14
 
 

@@ -10,24 +10,27 @@ from helpers import figures
 from helpers.lesson_03 import plots
 from helpers.panel import Panel, panel, paragraph
 
+DRAWS = 12  # of the image, in two rows
 
-def augmentation(original, draw, judge) -> Panel:
-    """Sliders for an augmentation pipeline and a question; the draws, what they mean, and the pipeline as text to copy.
+
+def augmentation(original, build, draw, examine, judge) -> Panel:
+    """Sliders for an augmentation pipeline and a question; its draws, what an exam on such draws says, and its code.
 
     Args:
         original: the image (3, H, W), uint8.
-        draw: `draw(padding=, crop=, flip=, rotation=, brightness=, hue=, seed=)` returns the draws (n, 3, H, W) and the
-            text of the pipeline.
-        judge: `judge(draws, verdict)` returns which draws get a frame (n booleans) and a sentence. The verdict is
-            "yes", "not sure", "no", or "" as long as the reader has not answered for these settings.
+        build: `build(padding=, crop=, flip=, rotation=, brightness=, hue=)` returns the pipeline, and its text to copy.
+        draw: `draw(pipeline, images, seed)` returns a draw of each of the images (n, 3, H, W).
+        examine: `examine(pipeline, seed)` returns what the exam says, a `Difference`; asked once for each setting.
+        judge: `judge(difference, verdict)` returns a sentence. The verdict is "yes", "not sure", "no", or "" as long as
+            the reader has not answered for these settings.
 
     Returns:
-        A box of two children: the controls (a box, in the order of `draw`'s arguments, then the question), and the
-        figure with the texts.
+        A box of two children: the controls (a box, in the order of `build`'s arguments, then the seed and the
+        question), and the figure with the texts.
     """
     wide = {"style": {"description_width": "80px"}, "layout": {"width": "290px"}, "continuous_update": False}
     sliders = {
-        "padding": ipywidgets.IntSlider(4, 0, 32, description="padding", **wide),
+        "padding": ipywidgets.IntSlider(4, 0, 48, description="padding", **wide),
         "crop": ipywidgets.FloatSlider(1, min=0.1, max=1, step=0.1, description="crop", **wide),
         "flip": ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.1, description="flip", **wide),
         "rotation": ipywidgets.IntSlider(0, 0, 180, step=5, description="rotation", **wide),
@@ -47,11 +50,15 @@ def augmentation(original, draw, judge) -> Panel:
         if name != "seed":
             slider.observe(ask_again, "value")
 
-    @functools.lru_cache(maxsize=1)  # a slider that clears the verdict asks twice for the same
+    @functools.lru_cache(maxsize=1)  # the same draws and the same exam, whatever the reader answers
+    def measured(seed: int, **settings) -> tuple:
+        pipeline, code = build(**settings)
+        pictures = draw(pipeline, original.repeat(DRAWS, 1, 1, 1), seed)
+        return figures.rendered(plots.draws, original, pictures), examine(pipeline, seed), html.escape(code)
+
     def show(verdict: str, **settings) -> str:
-        pictures, code = draw(**settings)
-        framed, sentence = judge(pictures, verdict)
-        text = f"<pre style='font-size: 14px; line-height: 1.3'>{html.escape(code)}</pre>"
-        return figures.rendered(plots.draws, original, pictures, framed) + paragraph(sentence) + text
+        figure, difference, code = measured(**settings)
+        return (figure + paragraph(judge(difference, verdict))
+                + f"<pre style='font-size: 14px; line-height: 1.3'>{code}</pre>")
 
     return panel(sliders | {"verdict": verdict}, show)

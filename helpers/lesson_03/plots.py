@@ -4,17 +4,19 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from helpers.figures import BLUE, GREEN, ORANGE, PINK, outline, page, picture, show
+from helpers.figures import BLUE, GREEN, GREY, ORANGE, PINK, outline, page, picture, show
 
 CHANNEL_COLOURS = (("red", ORANGE, "-"), ("green", GREEN, "--"), ("blue", BLUE, "-."))
-AUGMENT_COLOURS = {"without": PINK, "with": GREEN}
+WORD_COLOURS = {"lower": ORANGE, "undecided": GREY, "higher": BLUE}  # the words of `intervals.Difference`
+# The exams of a trained network, from the hardest to the easiest: what each is made of, its colour and its marker.
+EXAMS = {"other things": (GREY, "o"), "training images, moved": (PINK, "D"),
+         "training images, as they are": (BLUE, "s")}
 
 
-def draws(original, pictures, changed=(), alt: str = "") -> None:
+def draws(original, pictures) -> None:
     """One image (3, H, W) on the left, random draws of it (n, 3, H, W) in two rows beside it. All uint8.
 
-    `changed` says for each draw whether it gets an orange frame. The draws are laid out as one sheet of pixels, which
-    is drawn quickly enough for a panel that follows a slider.
+    The draws are laid out as one sheet of pixels, which is drawn quickly enough for a panel that follows a slider.
     """
     original, gap = np.asarray(original).transpose(1, 2, 0), 10
     height, width = original.shape[:2]
@@ -29,12 +31,9 @@ def draws(original, pictures, changed=(), alt: str = "") -> None:
         sheet[k // columns, k % columns, :height, :width] = drawn
     sheet = sheet.swapaxes(1, 2).reshape(bottom, right - start, 3)
     axis.imshow(sheet, extent=(start, right, bottom + gap // 2, gap // 2))
-    for k in np.flatnonzero(changed):
-        left, top = start + k % columns * (width + gap), gap // 2 + k // columns * (height + gap)
-        outline(axis, (left - 2, top - 2, left + width + 2, top + height + 2), ORANGE, 4)
     axis.set(xlim=(0, right), ylim=(bottom + gap // 2, -30))
-    framed = f", {sum(map(bool, changed))} of them with an orange frame" if any(changed) else ""
-    show(figure, alt or f"One image, and {len(pictures)} random draws of it{framed}.")
+    different = len({drawn.tobytes() for drawn in np.asarray(pictures)})
+    show(figure, f"One image, and {len(pictures)} random draws of it, {different} of them different from one another.")
 
 
 def value_histograms(groups: dict) -> None:
@@ -52,7 +51,9 @@ def value_histograms(groups: dict) -> None:
         axis.set(xlabel=label, yticks=[])
     axes[0].set_ylabel("how often")
     axes[-1].legend(loc="upper left", handlelength=2.6)
-    show(figure, f"Histograms of red, green and blue values, in panels: {', '.join(groups)}.")
+    told = [f"{label}, mean {values.mean():.2f}, standard deviation {values.std():.2f}"
+            for label, values in ((label, np.asarray(values)) for label, values in groups.items())]
+    show(figure, f"Histograms of red, green and blue values: {'; '.join(told)}.")
 
 
 def crop_windows(padded, corners, size: int) -> None:
@@ -75,8 +76,9 @@ def crop_windows(padded, corners, size: int) -> None:
         picture(axis, padded[:, top : top + size, left : left + size])
         window(axis, 0, 0, colour, 6)
         axis.set_title(f"top {top}, left {left}")
-    show(figure, f"A padded image with {len(corners)} windows of {size} x {size} pixels drawn on it, and beside it the "
-                 f"crops: top and left corner at {', '.join(map(str, corners))}.")
+    show(figure, f"A padded image with {len(corners)} windows of {size} x {size} pixels drawn on it, and beside it "
+                 f"what they cut out: the same image moved by up to {border} pixels, with a black edge. Top and left "
+                 f"corner at {', '.join(map(str, corners))}.")
 
 
 def before_and_after(pairs: dict, question: str) -> None:
@@ -92,44 +94,49 @@ def before_and_after(pairs: dict, question: str) -> None:
     show(figure, f"{question} Changes, each with the image before and after: {', '.join(pairs)}.")
 
 
-def augmentation_curves(histories: dict) -> None:
-    """Training and quiz accuracy by epoch, side by side. `histories[method]`: a `History` for each seed."""
-    figure = Figure(figsize=(9, 4))
-    axes = figure.subplots(1, len(histories), sharey=True)
-    for axis, (method, runs) in zip(axes, histories.items(), strict=True):
-        colour = AUGMENT_COLOURS[method]
-        for name, label, line, marker in (("train", "training, as it happens", "--", "s"),
-                                          ("val", "quiz", "-", "o")):
-            scores = 100 * np.array([run.column(f"{name}_accuracy") for run in runs])
-            epochs = np.arange(1, scores.shape[1] + 1)
-            axis.fill_between(epochs, scores.min(0), scores.max(0), color=colour, alpha=0.18, linewidth=0)
-            axis.plot(epochs, scores.mean(0), line, marker=marker, markersize=5, color=colour, label=label)
-        axis.set(title=f"{method} augmentation", xlabel="epoch", ylim=(0, 103))
-        axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.legend(loc="best")
-    axes[0].set_ylabel("accuracy (%)")
-    show(figure, f"Training and quiz accuracy by epoch, {' and '.join(histories)} augmentation; lines are means "
-                 f"over {len(runs)} seeds, bands run from the lowest to the highest.")
+def effects(differences: dict, label: str, bar: str = "95 % interval over things") -> None:
+    """Each of several `Difference`s as a dot, and its 95 % interval as a bar, beside a line at zero: no difference.
 
-
-def accuracy_gaps(scores: dict) -> None:
-    """Training and validation accuracy of each finished network, joined by the gap between them.
-
-    `scores[method]` = (training accuracies, validation accuracies), 0 to 1, one for each seed, same order.
+    The colour says what is decided. `differences[row]`, from top to bottom; `label` says what was subtracted from what,
+    and `bar` what the bars are.
     """
-    figure = Figure(figsize=(7.5, 3.5))
+    figure = Figure(figsize=(9, 1.25 + 0.35 * len(differences)))
     axis = figure.add_subplot()
-    rows = []
-    for method, (train, val) in scores.items():
-        for seed, (high, low) in enumerate(zip(train, val, strict=True)):
-            y = -len(rows)
-            rows.append(f"{method}, seed {seed}")
-            axis.plot([100 * low, 100 * high], [y, y], color=AUGMENT_COLOURS[method], linewidth=4)
-            axis.plot(100 * low, y, "o", color=AUGMENT_COLOURS[method], markersize=10)
-            axis.plot(100 * high, y, "s", color=AUGMENT_COLOURS[method], markersize=9)
-            axis.text(50 * (low + high), y + 0.24, f"{100 * (high - low):.1f}", ha="center", fontsize=11)
-    axis.set_yticks(-np.arange(len(rows)), rows)
-    axis.set(xlabel="accuracy (%)\ncircle: validation; square: training images, not augmented",
-             ylim=(0.4 - len(rows), 0.8))
+    axis.axvline(0, color="black", linewidth=1.5)
+    for k, difference in enumerate(differences.values()):
+        middle, low, high = (100 * value for value in (difference.estimate, difference.low, difference.high))
+        colour = WORD_COLOURS[difference.word]
+        axis.plot([low, high], [-k, -k], color=colour, linewidth=5, alpha=0.45, solid_capstyle="butt")
+        axis.plot(middle, -k, "o", color=colour, markersize=9)
+        axis.text(1.02, -k, str(difference), va="center", transform=axis.get_yaxis_transform(), fontsize=11)
+    axis.set_yticks(-np.arange(len(differences)), differences)
+    axis.set(xlabel=f"{label}, in points\ndot: measured; bar: {bar}",
+             ylim=(0.6 - len(differences), 0.6))
     axis.grid(axis="y", visible=False)
-    show(figure, "For each network, its accuracy on validation and on training images, and the gap between them.")
+    told = "; ".join(f"{row}: {difference}" for row, difference in differences.items())
+    show(figure, f"{label[:1].upper()}{label[1:]}, with 95 % intervals. {told}.")
+
+
+def gap_in_parts(scores: dict) -> None:
+    """What lies between the accuracy on training images and that on other things: what is lost by moving, and the rest.
+
+    `scores[side]` are three `Interval`s in the order of EXAMS.
+    """
+    figure = Figure(figsize=(9, 3.2))
+    axis = figure.add_subplot()
+    for k, intervals in enumerate(scores.values()):
+        new, moved, stored = (100 * interval.estimate for interval in intervals)
+        for start, stop, part, colour in ((moved, stored, "lost by moving", PINK), (new, moved, "other things", GREY)):
+            axis.plot([start, stop], [-k, -k], color=colour, linewidth=5, alpha=0.35, solid_capstyle="butt", zorder=1)
+            axis.text((start + stop) / 2, 0.17 - k, f"{part}\n{stop - start:.1f}", ha="center", fontsize=11)
+        for (exam, (colour, marker)), interval in zip(EXAMS.items(), intervals, strict=True):
+            middle, low, high = (100 * value for value in (interval.estimate, interval.low, interval.high))
+            axis.errorbar(middle, -k, xerr=[[middle - low], [high - middle]], fmt=marker, color=colour, markersize=9,
+                          capsize=4, linewidth=1.5, label="" if k else exam)
+    axis.set_yticks(-np.arange(len(scores)), scores)
+    axis.set(xlabel="accuracy (%); bars: 95 % interval over things", ylim=(0.6 - len(scores), 0.85))
+    axis.grid(axis="y", visible=False)
+    figure.legend(loc="outside upper center", ncols=3)
+    told = [f"{side}: " + ", ".join(f"{exam} {interval}" for exam, interval in zip(EXAMS, intervals, strict=True))
+            for side, intervals in scores.items()]
+    show(figure, f"The gap between training images and other things, in two parts. {'; '.join(told)}.")
