@@ -1,7 +1,8 @@
 """The drawing pad: draw with a mouse, a pen or a finger, and three networks guess with every stroke.
 
-    pad.show()      # the pad, and below it ten sketches with the three answers, for where no pad can run
-    pad.score()     # how many of the thirty sketches that ship each network gets right
+    pad.strip()         # ten sketches with the three answers
+    pad.DrawingPad()    # the pad
+    pad.score()         # how many of the thirty sketches that ship each network gets right
 
 The browser's half is `pad.js`, its looks are `pad.css`. What was drawn is never stored.
 """
@@ -12,7 +13,6 @@ from pathlib import Path
 
 import anywidget
 import traitlets
-from IPython.display import display
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -71,12 +71,6 @@ class DrawingPad(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         return "(Here stands a drawing pad. Run the notebook to draw on it.)"
-
-
-def show() -> None:
-    """Display the pad and, for readers without a kernel, ten sketches that were drawn on it, with the answers."""
-    display(DrawingPad())
-    strip()
 
 
 # --- without a browser -----------------------------------------------------------------------------------------------

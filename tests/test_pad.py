@@ -277,14 +277,6 @@ def test_the_strip_is_a_picture_whose_alternative_text_states_the_result():
         assert f"{label}: from scratch says {answers['scratch'][0][0]}, frozen says {answers['frozen'][0][0]}" in alt
 
 
-def test_show_displays_the_pad_and_then_the_strip(monkeypatch):
-    shown = []
-    monkeypatch.setattr(pad, "display", shown.append)
-    monkeypatch.setattr(figures, "display", shown.append)
-    assert pad.show() is None
-    assert len(shown) == 2 and isinstance(shown[0], pad.DrawingPad) and isinstance(shown[1], figures.Drawing)
-
-
 def test_the_score_counts_all_thirty(capsys):
     pad.score()
     printed = capsys.readouterr().out

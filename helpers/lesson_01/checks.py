@@ -2,42 +2,35 @@
 from __future__ import annotations
 
 import torch
-from torchvision.models.vgg import VGG
+from torch import nn
 
-from helpers import pretrained
+from helpers.features import Features
+from helpers.images import ImageSplit
+from helpers.inference import evaluate
+from helpers.intervals import Interval, balanced_accuracy, paired_difference, things_of
 from helpers.preprocess import Preprocess
-from helpers.verdict import (
-    NotYet,
-    accuracy_of,
-    check_vgg,
-    exercise,
-    number,
-    outputs_of,
-    readers_code,
-    short,
-    whole_number,
-)
+from helpers.verdict import NotYet, check_vgg, exercise, outputs_of, short, whole_number
 
 
 @exercise("Exercise 1.1")
-def labels_needed(answer, curve: dict[str, dict[int, list[float]]]) -> str:
-    """Exercise 1.1: the label count at which scratch first reaches what frozen has with the fewest, or "never"."""
-    means = {method: {count: sum(v) / len(v) for count, v in points.items()} for method, points in curve.items()}
-    counts = sorted(means["scratch"])
-    goal = means["frozen"][counts[0]]
-    truth = next((count for count in counts if means["scratch"][count] >= goal), "never")
+def labels_needed(answer, curve: dict[str, dict[int, Interval]]) -> str:
+    """Exercise 1.1: the label count at which random first reaches what pre-trained has with the fewest, or "never"."""
+    random = {count: accuracy.estimate for count, accuracy in curve["random"].items()}
+    counts = sorted(random)
+    goal = curve["pre-trained"][counts[0]].estimate
+    truth = next((count for count in counts if random[count] >= goal), "never")
     given = answer if isinstance(answer, str) else whole_number(answer)
     if given not in (*counts, "never"):
         raise NotYet(f"The answer is one of {', '.join(map(str, counts))} or 'never'.")
-    if given == "never" and truth != "never":
-        raise NotYet("There is a label count at which the curve from scratch gets there. Compare the means.")
-    if truth == "never" and given != "never":
-        raise NotYet(f"With {given} labels per class the mean from scratch is still below the frozen one's with "
-                     f"{counts[0]}.")
+    if given == "never":
+        if truth != "never":
+            raise NotYet("There is a label count at which the random backbone gets there.")
+        return "On this curve it does not get there; more labels might do it."
+    if random[given] < goal:
+        raise NotYet(f"With {given} labels per class the random backbone is still below {100 * goal:.1f} %.")
     if given != truth:
-        raise NotYet("It gets there with fewer labels already." if given > truth
-                     else f"With {given} labels per class the mean from scratch is still lower.")
-    return "That is how many labels pre-training stood in for."
+        raise NotYet("It gets there with fewer labels already.")
+    return "So many labels does pre-training stand in for here."
 
 
 @exercise("Exercise 1.2")
@@ -55,13 +48,13 @@ def head_size(answer, features: int, classes: int) -> str:
 
 
 @exercise("Exercise 1.3")
-def convolutions_frozen(answer) -> str:
-    """Exercise 1.3: a VGG with ten outputs whose `features` are frozen and whose `classifier` learns."""
+def convolutions_frozen(answer, classes: int) -> str:
+    """Exercise 1.3: a VGG with so many outputs whose `features` are frozen and whose `classifier` learns."""
     check_vgg(answer)
     logits = outputs_of(answer, torch.zeros(2, 3, 96, 96))
-    if logits.shape[1:] != (10,):
+    if logits.shape[1:] != (classes,):
         outputs = " x ".join(map(str, logits.shape[1:])) or "no"
-        raise NotYet(f"The head has {outputs} outputs; the target task has 10 classes.")
+        raise NotYet(f"The head has {outputs} outputs; the target task has {classes} classes.")
     learns = {name: p.requires_grad for name, p in answer.named_parameters()}
     if wrong := [name for name in learns if name.startswith("features") and learns[name]]:
         raise NotYet(f"{wrong[0]} still requires grad.")
@@ -73,57 +66,42 @@ def convolutions_frozen(answer) -> str:
 
 
 @exercise("Exercise 1.4")
-def more_labels(answer, scores: dict[str, list[float]], seed: int, labels: int) -> str:
-    """Exercise 1.4: a function (labels per class, seed) -> accuracy (0 to 1) of the frozen network on the digits.
-
-    `scores`: what the notebook measured with `labels` labels per class, by method, the first of them with `seed`.
-    """
-    if not callable(answer):
-        raise NotYet("The answer is a function of a label count and a seed; give its name, without brackets.")
-    with readers_code("It"):
-        returned = [answer(count, seed) for count in (labels, 4 * labels)]
-    few, many = accuracies = [number(value) for value in returned]
-    if wrong := [short(value) for value, share in zip(returned, accuracies, strict=True)
-                 if share is None or not 0 <= share <= 1]:
-        raise NotYet(f"It returns {' and '.join(wrong)}; an accuracy lies between 0 and 1.")
-    if few == many:
-        raise NotYet(f"The same accuracy with {labels} and with {4 * labels} labels per class: does it use its first "
-                     "argument?")
-    known = scores["frozen"][0]
-    if abs(few - known) > 0.02:
-        raise NotYet(f"With {labels} labels per class and seed {seed} it returns {few:.3f}; above, {known:.3f} was "
-                     "measured. Are method, splits, epochs and preprocessing the same?")
-    scratch = sum(scores["scratch"]) / len(scores["scratch"])
-    return (f"Frozen with {labels} labels per class: {100 * few:.1f} %, with {4 * labels}: {100 * many:.1f} %; "
-            f"from scratch with {labels}: {100 * scratch:.1f} %. How far off was your prediction?")
+def without_colour(answer, exam: ImageSplit, model: nn.Module, preprocess: Preprocess) -> str:
+    """Exercise 1.4: a copy of `exam` whose images are grey, the mean of the three channels; `model` sits both."""
+    if not isinstance(answer, ImageSplit):
+        raise NotYet(f"The answer is an `ImageSplit`, a copy of the exam; this is {short(answer)}.")
+    if answer.images.shape != exam.images.shape or not torch.equal(answer.labels, exam.labels):
+        raise NotYet("It should hold the exam's images in their order and size, with their labels: only colour goes.")
+    if torch.equal(answer.images, exam.images):
+        raise NotYet("These are the exam's images as they were, in colour.")
+    if not (answer.images == answer.images[:, :1]).all():
+        raise NotYet("The three channels of an image still differ, so it is not grey.")
+    off = (answer.images[:, 0].float() - exam.images.float().mean(1)).abs().max().item()
+    if off > 1:
+        raise NotYet(f"A pixel's grey is up to {off:.0f} away from the mean of its channels. Was it cut off or wrapped "
+                     "around? uint8 numbers end at 255: take the mean as a float.")
+    grey, coloured = (evaluate(model, split, preprocess).predictions == exam.labels for split in (answer, exam))
+    return f"Grey instead of coloured: {paired_difference(grey, coloured, exam.labels, things_of(exam))}."
 
 
 @exercise("Exercise 1.5")
-def never_pretrained(answer, name: str, exam, preprocess: Preprocess, scores: dict[str, list[float]]) -> str:
-    """Exercise 1.5: the backbone `name`, random and frozen, with a head trained on the digits.
-
-    `scores`: accuracies on `exam` that the notebook measured, by method; "frozen" is the pre-trained backbone's.
-    """
-    check_vgg(answer)
-    _check_random_backbone(answer, name)
-    own = accuracy_of(answer, exam, preprocess)
-    if own < 2 / len(exam.classes):
-        raise NotYet(f"It gets {100 * own:.1f} % of the digits right, hardly more than guessing: was its head trained?")
-    frozen = sum(scores["frozen"]) / len(scores["frozen"])
-    return (f"Random and frozen: {100 * own:.1f} % of the test digits; pre-trained and frozen: {100 * frozen:.1f} %. "
-            "What do the digits not need that the ten classes do?")
-
-
-def _check_random_backbone(model: VGG, name: str) -> None:
-    """Raise `NotYet` unless `model` is the network `name` with a random, frozen backbone; the head may learn."""
-    parameters = dict(model.named_parameters())
-    first, taught = parameters.get("features.0.weight"), pretrained.read_weights(name)["features.0.weight"]
-    if first is None or first.shape != taught.shape:
-        raise NotYet(f"Its first layer is not {name}'s; build it with networks.build.")
-    if torch.equal(first.detach().cpu().float(), taught):
-        raise NotYet("features.0.weight is the pre-trained one.")
-    biases = [key for key in parameters if key.startswith("features") and key.endswith("bias")]
-    if moved := [key for key in biases if parameters[key].any()]:
-        raise NotYet(f"{moved[0]} is zero in a fresh network, and is not here: the backbone has learnt something.")
-    if learning := [key for key, p in parameters.items() if p.requires_grad and not key.startswith("classifier.6")]:
-        raise NotYet(f"{learning[0]} still requires grad.")
+def learnt_nothing(answer, train: Features, exam: Features) -> str:
+    """Exercise 1.5: (head, labels), the shuffled labels of `train` and a head that has learnt them."""
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        raise NotYet(f"The answer is a pair, the head and the shuffled labels; this is {short(answer)}.")
+    head, labels = answer
+    (inputs, true), classes = train.tensors, len(train.classes)
+    if not isinstance(labels, torch.Tensor) or not torch.equal(labels.cpu().sort().values, true.sort().values):
+        raise NotYet("The labels should be those of few_features, each as often as there, in another order.")
+    if balanced_accuracy(labels.cpu() == true, true) > 0.4:
+        raise NotYet("Most images still have their own label: shuffle all of them.")
+    if not isinstance(head, nn.Linear) or (head.in_features, head.out_features) != (inputs.shape[1], classes):
+        raise NotYet(f"The head takes {inputs.shape[1]} features and has {classes} outputs: a `torch.nn.Linear`.")
+    with torch.no_grad():
+        own, passed = (head(numbers.to(head.weight)).argmax(1).cpu() for numbers in (inputs, exam.tensors[0]))
+    learnt = balanced_accuracy(own == labels.cpu(), labels.cpu())
+    if learnt < 2 / classes:
+        raise NotYet(f"It has {100 * learnt:.0f} % of the shuffled labels right, hardly more than guessing: was it "
+                     "trained on them, and long enough?")
+    return (f"Of the shuffled training labels it has {100 * learnt:.0f} % right, of the exam "
+            f"{100 * balanced_accuracy(passed == exam.tensors[1], exam.tensors[1]):.0f} %.")

@@ -1,11 +1,64 @@
 """The figures of notebook 1: what is transfer learning?"""
 from __future__ import annotations
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from helpers.figures import BLUE, GREY, METHOD_COLOURS, METHOD_MARKERS, ORANGE, picture, show
+from helpers.figures import BLUE, GREY, ORANGE, outline, picture, show
+
+
+def film_strip(source: dict, words: list[str], target) -> None:
+    """The idea in one picture: source task, backbone, target task, from left to right.
+
+    `source`: drawings by family, each (n, 3, H, W), or {} where no image of the source task is at hand; then some of
+    its class names (`words`) stand there. `target`: an `ImageSplit` with one image of each class.
+    """
+    figure = Figure(figsize=(9.5, 2.5), layout="none")
+    page = figure.add_axes((0, 0, 1, 1))
+    page.set(xlim=(0, 95), ylim=(0, 25))
+    page.set_axis_off()
+    left = [image for pictures in list(source.values())[:2] for image in pictures[2:6]]
+    for k, image in enumerate(left):
+        picture(figure.add_axes((0.01 + 0.072 * (k % 4), 0.42 - 0.28 * (k // 4), 0.066, 0.25)), image)
+    if not left:
+        page.text(15, 10.5, "\n".join(words[:5]), ha="center", va="center", fontsize=11)
+    for k, image in enumerate(target.images[:10]):
+        picture(figure.add_axes((0.625 + 0.074 * (k % 5), 0.42 - 0.28 * (k // 5), 0.069, 0.25)), image)
+    for k, height in enumerate((13, 11, 9, 7, 5)):  # a network gets narrower from layer to layer
+        page.add_patch(Rectangle((37.5 + 2.6 * k, 10 - height / 2), 2, height, facecolor=BLUE))
+    for x in (31.5, 53):
+        page.annotate("", (x + 4.5, 10), (x, 10), arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 2,
+                                                            "mutation_scale": 18})
+    for x, step in ((15, "1  somebody trained it\non a large source task"), (44, "2  you take over\nwhat it learnt"),
+                    (78, "3  and fit it to your own images,\nof which you need few")):
+        page.text(x, 21.5, step, ha="center", va="center", weight="bold")
+    show(figure, "Transfer learning in three steps: a network is trained on a large source task; its layers are taken "
+                 f"over; they are fitted to a few images of your own classes, here {', '.join(target.classes[:10])}.")
+
+
+def feature_maps(split, features: dict) -> None:
+    """Images laid out by what networks make of them: `features[name]` (n, 2), a place for each image of `split`.
+
+    One panel for each network; alike features stand close together. The frame has a colour for each class.
+    """
+    figure = Figure(figsize=(9.5, 9.5 / len(features) + 0.9))
+    colours = matplotlib.colormaps["tab10"](np.arange(len(split.classes)) % 10)
+    for axis, (name, places) in zip(figure.subplots(1, len(features), squeeze=False)[0], features.items(), strict=True):
+        places = np.asarray(places)
+        low, high = places.min(0), places.max(0)
+        for (x, y), image, label in zip((places - low) / (high - low), split.images, split.labels, strict=True):
+            box = (x - 0.04, x + 0.04, y - 0.04, y + 0.04)
+            axis.imshow(np.asarray(image).transpose(1, 2, 0), extent=box, zorder=2)
+            outline(axis, (box[0], box[2], box[1], box[3]), colours[int(label)], 2, zorder=3)
+        axis.set(xlim=(-0.06, 1.06), ylim=(-0.06, 1.06), title=name, aspect="equal", xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+        axis.grid(visible=False)
+    handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in colours]
+    figure.legend(handles, split.classes, loc="outside lower center", ncols=min(5, len(split.classes)))
+    show(figure, f"{len(split)} images in two dimensions, once for each of these networks: {', '.join(features)}. "
+                 "Images whose features are alike stand close together.")
 
 
 def two_opinions(split, answers, names) -> None:
@@ -71,44 +124,45 @@ def transfer_diagram(source_classes: int, target_classes: int) -> None:
                  f"head with {source_classes} outputs is replaced by a new one with {target_classes}.")
 
 
-def label_efficiency(curve: dict[str, dict[int, list[float]]]) -> None:
-    """Accuracy against labels per class. `curve[method][labels]`: a list of accuracies (0 to 1), one for each seed."""
-    figure = Figure(figsize=(7.5, 4.4))
-    axis = figure.add_subplot()
-    for k, (method, points) in enumerate(curve.items()):
-        counts = np.array(list(points)) * 1.03**(k - 1)  # side by side, so that the bars do not cover each other
-        scores = 100 * np.array(list(points.values()))
-        middle = scores.mean(1)
-        axis.errorbar(counts, middle, yerr=[middle - scores.min(1), scores.max(1) - middle], capsize=4, label=method,
-                      color=METHOD_COLOURS[method], marker=METHOD_MARKERS[method])
-    ticks, seeds = list(points), scores.shape[1]
-    axis.set(xscale="log", xlabel="labelled training images per class", ylabel="test accuracy (%)", ylim=(0, 100))
-    axis.set_xticks(ticks, [str(tick) for tick in ticks])
-    axis.minorticks_off()
-    axis.axhline(10, color=GREY, linewidth=1, linestyle=":")
-    axis.text(ticks[-1], 4, "guessing", ha="right", color=GREY, fontsize=11)
-    axis.legend(loc="upper left")
-    axis.set_title(f"Mean of {seeds} seeds; bars from the worst seed to the best", fontsize=12)
-    show(figure, f"Label-efficiency curve: test accuracy with {', '.join(map(str, ticks))} labels per class for "
-                 f"{', '.join(curve)}.")
-
-
-def near_and_far(results: dict[str, dict[str, list[float]]]) -> None:
-    """Bars of accuracy for each method, a group for each target. `results[target][method]`: accuracies (0 to 1) by
-    seed."""
+def label_efficiency(curve: dict[str, dict[int, object]]) -> None:
+    """Accuracy against labels per class. `curve[name][labels]` is an `Interval` of an accuracy."""
     figure = Figure(figsize=(7.5, 4))
     axis = figure.add_subplot()
-    methods = list(next(iter(results.values())))
-    for k, method in enumerate(methods):
-        places = np.arange(len(results)) + 0.27 * (k - 1)
-        scores = [100 * np.array(target[method]) for target in results.values()]
-        middle = np.array([s.mean() for s in scores])
-        error = [middle - [s.min() for s in scores], [s.max() for s in scores] - middle]
-        axis.bar(places, middle, width=0.25, yerr=error, capsize=4, label=method, color=METHOD_COLOURS[method])
-        for x, y, s in zip(places, middle, scores, strict=True):
-            axis.text(x, s.max() + 2, f"{y:.0f}", ha="center")
-    axis.set_xticks(np.arange(len(results)), list(results))
-    axis.set(ylabel="test accuracy (%)", ylim=(0, 118), yticks=range(0, 101, 20))
-    axis.grid(axis="x", visible=False)
-    axis.legend(ncols=3, loc="upper left")
-    show(figure, f"Test accuracy of {', '.join(methods)} with few labels on two targets: {', '.join(results)}.")
+    for k, ((name, points), colour, marker) in enumerate(zip(curve.items(), (BLUE, ORANGE), "o^", strict=True)):
+        counts = np.array(list(points)) * 1.03 ** (k - 0.5)  # side by side, so that the bars do not cover each other
+        middle, low, high = 100 * np.array([(one.estimate, one.low, one.high) for one in points.values()]).T
+        axis.errorbar(counts, middle, yerr=[middle - low, high - middle], capsize=4, color=colour, marker=marker,
+                      label=f"frozen, {name}")
+    axis.set(xscale="log", xlabel="labelled training images per class", ylabel="test accuracy (%)", ylim=(0, None))
+    axis.set_xticks(list(points), list(map(str, points)))
+    axis.minorticks_off()
+    axis.legend(loc="upper left")
+    told = "; ".join(f"{name}: " + ", ".join(f"{100 * one.estimate:.0f} with {count}" for count, one in points.items())
+                     for name, points in curve.items())
+    show(figure, f"Label-efficiency curve, test accuracy in % by labels per class. {told}.")
+
+
+def probes(found: dict[str, dict], guessing: float) -> None:
+    """Dots with intervals: how far a head gets on three kinds of features, target by target.
+
+    `found[target][features]` is an `Interval` of an accuracy; `guessing` is the accuracy (0 to 1) of blind guesses.
+    """
+    figure = Figure(figsize=(9, 0.8 + 0.95 * len(found)))
+    axis, names = figure.add_subplot(), list(next(iter(found.values())))
+    for k, (name, colour, marker) in enumerate(zip(names, (BLUE, ORANGE, GREY), ("o", "^", "s"), strict=True)):
+        ends = [(own[name].estimate, own[name].low, own[name].high) for own in found.values()]
+        middle, low, high = 100 * np.array(ends).T
+        places = np.arange(len(found)) + 0.22 * (k - 1)
+        axis.errorbar(middle, places, xerr=[middle - low, high - middle], fmt=marker, capsize=4, color=colour,
+                      label=name)
+        for value, end, y in zip(middle, high, places, strict=True):
+            axis.text(end + 1.2, y, f"{value:.0f}", va="center", fontsize=11)
+    axis.axvline(100 * guessing, color=GREY, linewidth=1, linestyle=":")
+    axis.set_yticks(range(len(found)), list(found))
+    axis.set(xlabel="test accuracy (%), with its 95 % interval; dotted: guessing", xlim=(0, 105))
+    axis.invert_yaxis()
+    axis.grid(axis="y", visible=False)
+    figure.legend(loc="outside upper center", ncols=3)
+    told = [f"{target}: " + ", ".join(f"{name} {100 * value.estimate:.0f}" for name, value in own.items())
+            for target, own in found.items()]
+    show(figure, f"Test accuracy in % of a new head on three kinds of features. {'; '.join(told)}.")

@@ -4,9 +4,9 @@
     python -m helpers.make.pad scratch          # one of the three, so that they can be trained side by side
 
 Few labels are what this course is about: all three learn from the same drawings, at most LABELS of each class. Of each
-class equally many pictures are made of them, so that a scarce class is not forgotten. Each network has a rate that suits
-it, and its epoch is chosen on the validation drawings. The one from scratch may look at every picture more often; the
-frozen one's head learns from the features of four random views of each.
+class equally many pictures are made of them, so that a scarce class is not forgotten. Each network has a rate that
+suits it, and its epoch is chosen on the validation drawings. The one from scratch may look at every picture more often;
+the frozen one's head learns from the features of four random views of each.
 """
 from __future__ import annotations
 

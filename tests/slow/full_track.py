@@ -32,14 +32,14 @@ NARROW = 32  # VGG-16 has this many times the channels of its stand-in
 EPOCHS = 2  # at most
 
 
-def vgg16(narrow: int, num_classes: int = 1000) -> VGG:
+def vgg16(narrow: int, num_classes: int = 1000, batch_norm: bool = False) -> VGG:
     """An untrained VGG-16, or one with `narrow` times fewer channels and a classifier 64 units wide."""
     if narrow == 1:
         return torchvision.models.vgg._vgg("D", False, None, False, num_classes=num_classes)
     with torch.device("meta"):  # VGG's own classifier is replaced at once: give it no memory
         model = VGG(nn.Sequential(), init_weights=False)
     plan = [layer if layer == "M" else layer // narrow for layer in cfgs["D"]]
-    model.features = make_layers(plan)
+    model.features = make_layers(plan, batch_norm)
     model.classifier = nn.Sequential(
         nn.Linear(plan[-2] * 7 * 7, 64), nn.ReLU(True), nn.Dropout(),
         nn.Linear(64, 64), nn.ReLU(True), nn.Dropout(), nn.Linear(64, num_classes))
@@ -98,6 +98,7 @@ def arrange(md5: dict[str, str], checkpoint: str, narrow: int) -> None:
     torchvision.models.VGG16_Weights.DEFAULT.value.url = f"http://127.0.0.1:9/{checkpoint}"  # port 9: nobody answers
     if narrow > 1:
         torchvision.models.vgg16 = partial(vgg16, narrow)
+        torchvision.models.vgg16_bn = partial(vgg16, narrow, batch_norm=True)
         training.fit = partial(fit_briefly, training.fit)
 
 

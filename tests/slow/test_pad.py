@@ -27,7 +27,7 @@ SHOW = """import sys
 sys.path.insert(0, "..")
 from helpers import pad
 
-pad.show()
+display(pad.DrawingPad())
 arrived = []  # all that the browser sends
 pad.DrawingPad.latest.observe(lambda change: arrived.append(change.new), "strokes")"""
 TELL = """import gc, json
@@ -69,7 +69,7 @@ def page(tmp_path_factory):
 
 def pad_of(page):
     """The cell that shows the pad, and the pad in it."""
-    cell = browser.cell_with(page, "pad.show()")
+    cell = browser.cell_with(page, "pad.DrawingPad()")
     root = cell.locator(".drawing-pad")
     root.wait_for()
     return cell, root
