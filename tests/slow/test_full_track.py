@@ -50,7 +50,8 @@ def check(result) -> None:
     code = [cell for cell in result.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert [output for cell in code for output in cell.outputs if output.get("name") == "stderr"] == []
-    assert re.findall(r".*(?:pocket|emoji|drawing).*", result.text) == []
+    aside = "(Here stands a drawing pad. Run the notebook to draw on it.)"  # the same on every track
+    assert re.findall(r".*(?:pocket|emoji|drawing).*", result.text.replace(aside, "")) == []
 
 
 def test_01_transfers_from_a_thousand_classes_to_stl10(results):
