@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from helpers.shipped import damaged
+from helpers.shipped import damaged, tiles
 
 ASSETS = Path(__file__).resolve().parent / "assets" / "drawings"
 PARTS = ("train", "val", "test", "final")  # "final" is for the last exam of notebook 04, and for nothing before it
@@ -65,20 +64,10 @@ def table() -> tuple[Drawing, ...]:
 def _tiles() -> tuple[np.ndarray, np.ndarray]:
     """The masks, uint8 (n, tile, tile), and the coloured drawings, premultiplied uint8 (n, tile, tile, 4)."""
     document = json.loads((ASSETS / "drawings.json").read_text(encoding="utf-8")) if table() else {}
-    tile, columns, found = document["tile"], document["columns"], []
     coloured = sum(drawing.coloured for drawing in table())
-    for name, mode, count in (("masks", "L", len(table()) - coloured), ("coloured", "RGBA", coloured)):
-        path = ASSETS / f"{name}.webp"
-        try:
-            sheet = np.asarray(Image.open(path).convert(mode))
-            grid = sheet.reshape(sheet.shape[0] // tile, tile, columns, tile, -1).swapaxes(1, 2)
-            tiles = grid.reshape(-1, tile, tile, *sheet.shape[2:])[:count]
-            if len(tiles) < count:
-                raise ValueError("too few tiles")
-        except (OSError, ValueError, SyntaxError) as error:
-            raise damaged(path) from error
-        found.append(tiles)
-    return found[0], premultiplied(found[1])
+    masks, rgba = (tiles(ASSETS / f"{name}.webp", mode, document["tile"], document["columns"], count)
+                   for name, mode, count in (("masks", "L", len(table()) - coloured), ("coloured", "RGBA", coloured)))
+    return masks, premultiplied(rgba)
 
 
 def premultiplied(rgba: np.ndarray) -> np.ndarray:

@@ -170,6 +170,12 @@ def class_examples(split, each: int = 8) -> None:
     show(figure, f"{each} images of each of the {len(split.classes)} classes: {', '.join(split.classes)}.")
 
 
+def bars(intervals) -> tuple[np.ndarray, np.ndarray]:
+    """Estimates of intervals in per cent (n,), and how far each reaches below and above (2, n): matplotlib's errors."""
+    middle, low, high = 100 * np.array([(one.estimate, one.low, one.high) for one in intervals]).T
+    return middle, np.stack([middle - low, high - middle])
+
+
 def transfer_curves(rows, file=None) -> None:
     """Accuracy against labels per class, a panel for each target, a line for each method.
 
@@ -184,9 +190,8 @@ def transfer_curves(rows, file=None) -> None:
         for k, (method, colour) in enumerate(METHOD_COLOURS.items()):
             own = {row.labels: row.accuracy for row in rows if (row.target, row.method) == (target, method)}
             places = [counts.index(labels) + 0.08 * (k - 1.5) for labels in own]  # side by side, so that none is hidden
-            middle, low, high = (100 * np.array([getattr(value, name) for value in own.values()])
-                                 for name in ("estimate", "low", "high"))
-            axis.errorbar(places, middle, yerr=[middle - low, high - middle], capsize=3, color=colour, label=method,
+            middle, reach = bars(own.values())
+            axis.errorbar(places, middle, yerr=reach, capsize=3, color=colour, label=method,
                           marker=METHOD_MARKERS[method], markersize=6)
         axis.axhline(10, color=GREY, linewidth=1, linestyle=":")
         axis.set_xticks(range(len(counts)), [labels or "all" for labels in counts])

@@ -18,11 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 
 from helpers.composition import DIFFICULTY, render
 from helpers.images import LARGEST_SEED, SPLITS, ImageSplit, check_split, whole_number
-from helpers.shipped import damaged
+from helpers.shipped import damaged, tiles
 
 ASSETS = Path(__file__).resolve().parent / "assets" / "letters"
 DEAL = ("train", "val", "train", "test")  # how the typefaces of a kind are dealt out
@@ -96,16 +95,8 @@ def table() -> tuple[Letter, ...]:
 
 @functools.lru_cache(maxsize=1)
 def _masks() -> np.ndarray:
-    count, tile, columns = len(table()), _document()["tile"], _document()["columns"]
-    path = ASSETS / "letters.webp"
-    try:
-        sheet = np.asarray(Image.open(path).convert("L"))
-        masks = sheet.reshape(-1, tile, columns, tile).swapaxes(1, 2).reshape(-1, tile, tile)[:count]
-        if len(masks) < count:
-            raise ValueError("too few tiles")
-        return masks
-    except (OSError, ValueError, SyntaxError) as error:
-        raise damaged(path) from error
+    count = len(table())
+    return tiles(ASSETS / "letters.webp", "L", _document()["tile"], _document()["columns"], count)
 
 
 def pixels(numbers: Sequence[int]) -> np.ndarray:

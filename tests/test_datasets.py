@@ -10,6 +10,7 @@ from helpers import datasets
 from helpers.images import SPLITS
 from helpers.intervals import things_of
 from helpers.pocket import CLASSES
+from tests.damage import cut
 
 
 def test_unknown_names_are_answered_with_the_valid_ones():
@@ -67,10 +68,6 @@ def test_a_change_does_not_reach_later_loads_of_stl10(stl10):
 
 
 # --- digits, STL-10, folders -------------------------------------------------------------------------------------
-
-def cut(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
 
 def scramble(path):
     data = bytearray(path.read_bytes())

@@ -6,12 +6,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from helpers import drawings
 from helpers.make import drawings as make
 from helpers.make import names, twins
 from helpers.pocket import CLASSES
+from tests.damage import crop, cut
 
 SCARCE = {"deer": 15}  # things there are; the other classes have 40 and more
 
@@ -186,15 +186,6 @@ def test_the_command_counts_per_class_and_part(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + 5 * 11
     assert lines[1].split()[1:3] == [str(len(drawings.table())), str(sum(d.coloured for d in drawings.table()))]
-
-
-def cut(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def crop(path):
-    image = Image.open(path)
-    image.crop((0, 0, image.width, 64)).save(path, lossless=True)
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.font_manager import findfont
-from PIL import Image, ImageFont
+from PIL import ImageFont
 
 from helpers import composition, letters
 from helpers.images import SPLITS
 from helpers.intervals import things_of
 from helpers.make import letters as make
+from tests.damage import crop, cut
 
 # The bytes of the validation split. After a wanted change to how pictures are composed, or to the letters, take the
 # new value from the message of the failing test.
@@ -180,15 +181,6 @@ def test_the_command_counts_per_class_and_split(capsys):
     assert len(lines) == 1 + 4 * 11
     small = sum(row.character.islower() for row in letters.table())
     assert lines[1].split()[:3] == ["all", str(len(letters.table())), str(small)]
-
-
-def cut(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def crop(path):
-    image = Image.open(path)
-    image.crop((0, 0, image.width, 64)).save(path, lossless=True)
 
 
 @pytest.fixture

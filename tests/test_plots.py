@@ -109,7 +109,8 @@ FIGURES = {
         "quarter turns": Difference(0.1, 0.05, 0.14)}, "accuracy minus that with the backbone's own"),
     "gap_in_parts": lambda: plots_03.gap_in_parts({"without": GAP, "with": [GAP[0], GAP[2], GAP[2]]}),
 }
-NO_FIGURES = {"show", "rendered", "ink", "page", "outline", "picture", "comparison_table"}  # the tools, and a table
+# the tools, and a table:
+NO_FIGURES = {"show", "bars", "rendered", "ink", "page", "outline", "picture", "comparison_table"}
 
 
 @pytest.fixture(scope="module", params=FIGURES)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from helpers.figures import BLUE, GREY, ORANGE, outline, picture, show
+from helpers.figures import BLUE, GREY, ORANGE, bars, outline, picture, show
 
 
 def film_strip(source: dict, words: list[str], target) -> None:
@@ -130,8 +130,8 @@ def label_efficiency(curve: dict[str, dict[int, object]]) -> None:
     axis = figure.add_subplot()
     for k, ((name, points), colour, marker) in enumerate(zip(curve.items(), (BLUE, ORANGE), "o^", strict=True)):
         counts = np.array(list(points)) * 1.03 ** (k - 0.5)  # side by side, so that the bars do not cover each other
-        middle, low, high = 100 * np.array([(one.estimate, one.low, one.high) for one in points.values()]).T
-        axis.errorbar(counts, middle, yerr=[middle - low, high - middle], capsize=4, color=colour, marker=marker,
+        middle, reach = bars(points.values())
+        axis.errorbar(counts, middle, yerr=reach, capsize=4, color=colour, marker=marker,
                       label=f"frozen, {name}")
     axis.set(xscale="log", xlabel="labelled training images per class", ylabel="test accuracy (%)", ylim=(0, None))
     axis.set_xticks(list(points), list(map(str, points)))
@@ -150,12 +150,11 @@ def probes(found: dict[str, dict], guessing: float) -> None:
     figure = Figure(figsize=(9, 0.8 + 0.95 * len(found)))
     axis, names = figure.add_subplot(), list(next(iter(found.values())))
     for k, (name, colour, marker) in enumerate(zip(names, (BLUE, ORANGE, GREY), ("o", "^", "s"), strict=True)):
-        ends = [(own[name].estimate, own[name].low, own[name].high) for own in found.values()]
-        middle, low, high = 100 * np.array(ends).T
+        middle, reach = bars(own[name] for own in found.values())
         places = np.arange(len(found)) + 0.22 * (k - 1)
-        axis.errorbar(middle, places, xerr=[middle - low, high - middle], fmt=marker, capsize=4, color=colour,
+        axis.errorbar(middle, places, xerr=reach, fmt=marker, capsize=4, color=colour,
                       label=name)
-        for value, end, y in zip(middle, high, places, strict=True):
+        for value, end, y in zip(middle, middle + reach[1], places, strict=True):
             axis.text(end + 1.2, y, f"{value:.0f}", va="center", fontsize=11)
     axis.axvline(100 * guessing, color=GREY, linewidth=1, linestyle=":")
     axis.set_yticks(range(len(found)), list(found))

@@ -27,13 +27,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import nn
 from torch.nn.functional import cross_entropy, interpolate
 
 from helpers import networks, plans
 from helpers.composition import compose
 from helpers.make import source
+from helpers.make.half import save_half
 from helpers.preprocess import normalise
 from helpers.pretrained import ASSETS
 
@@ -177,8 +177,7 @@ def only_categories(model: nn.Module, categories: int) -> nn.Module:
 def ship(name: str, model: nn.Module, card: dict) -> None:
     """Write weights, in half precision, and model card to the course's assets."""
     path = ASSETS / f"{name}.safetensors"
-    state = {key: value.half() if value.is_floating_point() else value for key, value in model.state_dict().items()}
-    save_file({key: value.contiguous() for key, value in state.items()}, path)
+    save_half(model.state_dict(), path)
     path.with_suffix(".json").write_text(json.dumps({"network": name, **card}, indent=1) + "\n", encoding="utf-8")
     print(f"wrote {path.name} ({path.stat().st_size / 1e6:.1f} MB)")
 

@@ -6,15 +6,14 @@ torchvision fetches the whole network first, 528 MB.
 """
 from __future__ import annotations
 
-from safetensors.torch import save_file
-
 from helpers.first_layer import FILE
+from helpers.make.half import save_half
 from helpers.pretrained import read_weights
 
 
 def main() -> None:
     state = read_weights("vgg16", "IMAGENET1K_FEATURES")
-    save_file({name: state[f"features.0.{name}"].half() for name in ("weight", "bias")}, FILE)
+    save_half({name: state[f"features.0.{name}"] for name in ("weight", "bias")}, FILE)
     print(f"{FILE.name}: {FILE.stat().st_size:,} bytes")
 
 

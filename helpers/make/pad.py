@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from helpers import drawings, features, guessers, networks, pocket
 from helpers.images import ImageSplit
 from helpers.inference import evaluate
 from helpers.intervals import accuracy_interval, paired_difference, things_of
+from helpers.make.half import save_half
 from helpers.training import fit
 
 LABELS = 20  # drawings of each class, or as many as there are
@@ -67,8 +67,7 @@ def ship(method: str, model: nn.Module) -> None:
     part = networks.head(model) if method == "frozen" else model
     file = guessers.ASSETS / f"{method}.safetensors"
     file.parent.mkdir(exist_ok=True)
-    state = {name: value.half() if value.is_floating_point() else value for name, value in part.state_dict().items()}
-    save_file({name: value.contiguous() for name, value in state.items()}, file)
+    save_half(part.state_dict(), file)
     print(f"wrote {file.name} ({file.stat().st_size / 1e6:.2f} MB)")
 
 
