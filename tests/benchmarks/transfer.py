@@ -43,10 +43,11 @@ NAME, SCRATCH = "pocket_vgg", "pocket_vgg_bn"
 RUNS, OUT, PICTURE = Path("build/transfer.jsonl"), evidence.FILE, evidence.FILE.with_name("results.png")
 TARGETS = ("near", "middle", "far")
 LABELS = (None, 20, 5, 1)  # per class; None: all
+ALL = {"near": None, "middle": None, "far": 100}  # a hundred letters are as many as the other targets have
 PICTURES = {None: 100, 20: 20, 5: 20, 1: 20}  # of each class, made of these labels; more where there are more labels
 BATCH = {None: 32, 20: 16, 5: 16, 1: 16}  # so that there are some hundred steps even with few labels
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
-FIRST = {"frozen": 1e-2, "full": 1e-3, "LP-FT": 3e-4, "scratch": 3e-3}  # the rate that is tried first
+FIRST = {"frozen": 3e-3, "full": 1e-3, "LP-FT": 1e-3, "scratch": 1e-3}  # the rate that is tried first
 EPOCHS = {"frozen": 20, "full": 8, "LP-FT": 8, "scratch": 20}
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 RECIPE = {"weight_decay": 0.05, "label_smoothing": 0.1}  # the same for all
@@ -54,7 +55,8 @@ RECIPE = {"weight_decay": 0.05, "label_smoothing": 0.1}  # the same for all
 
 def learnt(method: str, name: str, labels: int | None, number: int, rate: float, head_rate: float):
     """Train once. Returns the network, its best validation accuracy, and what prepares images for it."""
-    train, val = lessons(name, number, labels, PICTURES[labels]), validation(name, number)
+    train = lessons(name, number, labels or ALL[name], PICTURES[labels])
+    val = validation(name, number)
     preprocess = Preprocess(*networks.normalisation(NAME), flip=0 if name == "far" else 0.5)  # a mirrored b is a d
     weights, network = (None, SCRATCH) if method == "scratch" else ("default", NAME)
     model = networks.build(network, weights=weights, num_classes=len(train.classes), seed=number).to(DEVICE)
@@ -79,8 +81,9 @@ def searched(score: Callable[[float], float], first: float) -> dict[float, float
     return scores
 
 
-def fold_of(method: str, name: str, labels: int | None, number: int, head_rate: float, rate: float | None) -> dict:
-    """Train with `rate` or, without one, search for the best on validation data; then sit the exam once."""
+def fold_of(method: str, name: str, labels: int | None, number: int, head_rate: float, rate: float | None,
+            near: float) -> dict:
+    """Train with `rate` or, without one, search from `near` for the best on validation data; then sit the exam once."""
     start, found = time.process_time(), {}
 
     def score(rate: float) -> float:
@@ -89,7 +92,7 @@ def fold_of(method: str, name: str, labels: int | None, number: int, head_rate: 
             found["best"], found["rate"] = trained, rate
         return trained[1]
 
-    tried = {rate: score(rate)} if rate else searched(score, FIRST[method])
+    tried = {rate: score(rate)} if rate else searched(score, near)
     model, _, preprocess = found["best"]
     result = evaluate(model, exam(name, number), preprocess)
     return {"rate": found["rate"], "validation": tried, "accuracy": result.accuracy,
@@ -110,9 +113,10 @@ def measure(share: int, of: int) -> None:
                 if method in done:
                     continue
                 rate = first[method]["rate"] if number > 1 else None
+                near = first[method]["rate"] if number == 1 else FIRST[method]
                 head_rate = done["frozen"]["rate"] if "frozen" in done else 0.0
                 done[method] = {"target": name, "labels": labels, "fold": number, "method": method,
-                                "device": DEVICE, **fold_of(method, name, labels, number, head_rate, rate)}
+                                "device": DEVICE, **fold_of(method, name, labels, number, head_rate, rate, near)}
                 with RUNS.open("a", encoding="utf-8") as file:
                     file.write("\n" + json.dumps(done[method]) + "\n")  # after a line that was cut off, on a new one
                 if number == 0:
