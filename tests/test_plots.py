@@ -97,6 +97,15 @@ FIGURES = {
     "mistakes": lambda: plots_04.mistakes(SPLIT, EVALUATION, EVALUATION.mistakes()[:8], torch.rand(8, 96, 96)),
     "freeze_depth": lambda: plots_05.freeze_depth(WEIGHTED, MEMORY, depth=3),
     "live_curves": lambda: plots_05.live_curves({"frozen, seed 1": history(), "depth 3, rate 0.003": history(3)}, 16),
+    "by_depth": lambda: plots_05.by_depth(
+        {1: "head", 3: "+ classifier", 11: "all"}, {d: Interval(0.4, 0.3, 0.5) for d in (1, 3, 11)},
+        {"in every epoch": {1: 0.5, 3: 0.6, 11: 1.4}, "once, and kept": {1: 0.01, 3: 0.02, 11: 1.4}}, MEMORY),
+    "moved": lambda: plots_05.moved({f"classifier.{k}": [0.1 * k, 0.2] for k in range(8)}, {
+        pair: {f"block {k}": 0.9 for k in range(5)} for pair in ("before and after", "control: random weights")}),
+    "differences": lambda: plots_05.differences(
+        {"dark images": Difference(-0.1, -0.15, -0.05), "cured": Difference(0.0, 0.0, 0.0)}, "after minus before"),
+    "differences of draws": lambda: plots_05.differences(
+        {"rates that fall": Difference(0.02, -0.01, 0.04)}, "a minus b", {"rates that fall": [-0.01, 0.05]}),
     "picture_answers": lambda: plots_04.picture_answers(IMAGE, {
         "before: 91 classes": [("animal-mammal", 0.6), ("x", 0.1)], "after: 10 classes": [("cat", 0.5), ("dog", 0.3)]}),
     "draws": lambda: plots_03.draws(IMAGE, noise(12, 3, 96, 96)),

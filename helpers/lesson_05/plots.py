@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from helpers.figures import BLUE, GREEN, GREY, ORANGE, PINK, SKY, show
+from helpers.figures import BLUE, GREEN, GREY, ORANGE, PINK, SKY, bars, show
 
 PART_COLOURS = {"weights": GREY, "gradients": SKY, "optimiser": GREEN, "activations": PINK}
 
@@ -81,3 +81,95 @@ def live_curves(runs: dict, epochs: int) -> None:
     scores = "; ".join(f"{label}: {len(history.epochs)} epochs, best {100 * history.best_accuracy:.1f} %"
                        for label, history in runs.items())
     show(figure, f"Training and validation loss and accuracy by epoch. Validation accuracy: {scores}.")
+
+
+def by_depth(depths: dict[int, str], accuracy: dict, seconds: dict, memory: dict) -> None:
+    """Accuracy, time and memory by depth, side by side. `depths[d]` says in a word or two what joins at depth d.
+
+    `accuracy[d]`: an `Interval`; `seconds[how][d]`: seconds per epoch, a line for each way to compute the frozen part;
+    `memory[d]`: bytes of a training step, by part.
+    """
+    figure = Figure(figsize=(9.5, 4.1))
+    results, times, sizes = figure.subplots(1, 3)
+    places = np.arange(len(depths))
+    middle, reach = bars(accuracy[d] for d in depths)
+    results.errorbar(places, middle, yerr=reach, capsize=4, color=BLUE, marker="o")
+    results.set(title="accuracy (%)", ylim=(0, None))
+    for (how, own), colour, marker in zip(seconds.items(), (GREY, ORANGE), "s^", strict=True):
+        times.plot(places, [own[d] for d in depths], color=colour, marker=marker, label=how)
+    times.set(title="seconds per epoch", ylim=(0, None))
+    times.legend(loc="upper left", title="frozen part computed", alignment="left")
+    times.set_ylim(0, 1.45 * times.get_ylim()[1])
+    bottom = np.zeros(len(depths))
+    for part, colour in PART_COLOURS.items():
+        own = np.array([memory[d][part] for d in depths]) / 1e6
+        sizes.bar(places, own, bottom=bottom, width=0.62, color=colour, label=part)
+        bottom += own
+    sizes.set(title="memory of a step (MB)", ylim=(0, 1.1 * bottom.max()))
+    sizes.legend(loc="upper left")
+    for axis in figure.axes:
+        axis.set_xticks(places, [f"{d}" for d in depths])
+        axis.set(xlim=(-0.5, len(depths) - 0.5))
+        axis.grid(axis="x", visible=False)
+    figure.supxlabel("depth: " + ", ".join(f"{d} = {words}" for d, words in depths.items()), fontsize=12)
+    told = [f"{words} (depth {d}): {100 * accuracy[d].estimate:.0f} %, "
+            + ", ".join(f"{own[d]:.2f} s {how}" for how, own in seconds.items())
+            + f", {sum(memory[d].values()) / 1e6:.0f} MB" for d, words in depths.items()]
+    show(figure, f"Accuracy, seconds per epoch and memory of a training step by depth. {'; '.join(told)}.")
+
+
+def moved(drift: dict, alike: dict) -> None:
+    """Left: how far each layer's weights have moved. Right: how alike the features are, block by block.
+
+    `drift[layer]`: the share of its length for each of several runs; `alike[pair][block]`: linear CKA, 0 to 1, a line
+    for each pair of networks.
+    """
+    figure = Figure(figsize=(9.5, 4.3))
+    weights, likeness = figure.subplots(1, 2, width_ratios=[1.25, 1])
+    shares = 100 * np.array(list(drift.values()))
+    weights.bar(range(len(drift)), shares.mean(1), color=BLUE, alpha=0.45, width=0.62)
+    for run in shares.T:
+        weights.plot(range(len(drift)), run, "o", color=BLUE, markersize=5)
+    weights.set_xticks(range(len(drift)), drift, rotation=50, ha="right", rotation_mode="anchor")
+    weights.set(title="how far the weights moved", ylabel="% of the layer's own length\n(dots: single runs)",
+                ylim=(0, None))
+    for (pair, blocks), colour, marker, line in zip(alike.items(), (ORANGE, GREY), "^s", ("-", "--"), strict=True):
+        likeness.plot(range(len(blocks)), list(blocks.values()), line, color=colour, marker=marker, label=pair)
+    likeness.set_xticks(range(len(blocks)), blocks, rotation=50, ha="right", rotation_mode="anchor")
+    likeness.set(title="how alike the features are", ylabel="linear CKA", ylim=(0, 1.05))
+    likeness.legend(loc="lower left")
+    for axis in figure.axes:
+        axis.grid(axis="x", visible=False)
+    told = "; ".join(f"{pair}: " + ", ".join(f"{block} {value:.2f}" for block, value in blocks.items())
+                     for pair, blocks in alike.items())
+    most = list(drift)[int(shares.mean(1).argmax())]
+    show(figure, f"Weights moved farthest in {most}, by {shares.mean(1).max():.1f} % of their length. "
+                 f"Likeness of features, {told}.")
+
+
+WORD_COLOURS = {"lower": ORANGE, "undecided": GREY, "higher": BLUE}  # the words of `intervals.Difference`
+
+
+def differences(found: dict, label: str, single: dict | None = None) -> None:
+    """Each of several `Difference`s as a dot with its 95 % interval as a bar, beside a line at zero: no difference.
+
+    `found[row]`, from top to bottom; `label` says what was subtracted from what. `single[row]`: the estimates (-1 to 1)
+    of the draws of which the row is the mean, as small crosses.
+    """
+    figure = Figure(figsize=(9.5, 1.35 + 0.42 * len(found)))
+    axis = figure.add_subplot()
+    axis.axvline(0, color="black", linewidth=1.5)
+    for k, (row, difference) in enumerate(found.items()):
+        middle, low, high = (100 * value for value in (difference.estimate, difference.low, difference.high))
+        colour = WORD_COLOURS[difference.word]
+        axis.plot([low, high], [-k, -k], color=colour, linewidth=6, alpha=0.4, solid_capstyle="butt")
+        axis.plot(middle, -k, "o", color=colour, markersize=9)
+        if single:
+            axis.plot(100 * np.array(single[row]), [-k] * len(single[row]), "x", color="black", markersize=7)
+        axis.text(1.02, -k, str(difference), va="center", transform=axis.get_yaxis_transform(), fontsize=11)
+    axis.set_yticks(-np.arange(len(found)), found)
+    marks = "dot: measured; bar: 95 % interval over things" + ("; crosses: single draws" if single else "")
+    axis.set(xlabel=f"{label}, in points\n{marks}", ylim=(0.6 - len(found), 0.6))
+    axis.grid(axis="y", visible=False)
+    told = "; ".join(f"{row}: {difference}" for row, difference in found.items())
+    show(figure, f"{label[:1].upper()}{label[1:]}, with 95 % intervals. {told}.")
