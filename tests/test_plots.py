@@ -120,7 +120,7 @@ FIGURES = {
     "gap_in_parts": lambda: plots_03.gap_in_parts({"without": GAP, "with": [GAP[0], GAP[2], GAP[2]]}),
 }
 # the tools, and a table:
-NO_FIGURES = {"show", "bars", "rendered", "ink", "page", "outline", "picture", "comparison_table"}
+NO_FIGURES = {"show", "bars", "rendered", "ink", "page", "outline", "picture", "comparison_table", "decision_sheet"}
 
 
 @pytest.fixture(scope="module", params=FIGURES)
@@ -357,3 +357,10 @@ def test_tables_have_headers(monkeypatch):
                               by_method({"weights": 1}), by_method(None), by_method(0.1))
     header, line, *rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in shown[0].splitlines()]
     assert all(header) and len(rows) > 3 and all(all(row) and len(row) == len(header) for row in rows)
+
+
+def test_the_decision_sheet_is_a_table_with_a_head(monkeypatch):
+    shown = []
+    monkeypatch.setattr(plots_05, "display", lambda table: shown.append(table.data))
+    plots_05.decision_sheet([("few labels", "the head alone", "notebook 5")])
+    assert shown == ["| if | then | rests on |\n|:--|:--|:--|\n| few labels | the head alone | notebook 5 |"]

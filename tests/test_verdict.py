@@ -147,7 +147,6 @@ def checks(tiny):
         "challenge": lambda answer: checks_04.challenge(answer, images, images, PREPROCESS, 0.5, 50),
         "own": lambda answer: checks_04.challenge(other, answer, images, PREPROCESS, 0.5, 50),
         "rate_further_down": lambda answer: checks_05.rate_further_down(answer, 1e-3, 2.6, 3),
-        "optimiser_numbers": lambda answer: checks_05.optimiser_numbers(answer, optimised, 3),
         "drift_of_layer": lambda answer: checks_05.drift_of_layer(answer, vgg(), vgg(), "classifier.0"),
         "frozen_by_hand": checks_05.frozen_by_hand,
         "falling_rates": lambda answer: checks_05.falling_rates(answer, optimised, 1.5),

@@ -9,7 +9,7 @@ from torch import nn
 
 from helpers import networks
 from helpers.drift import weight_drift
-from helpers.verdict import NotYet, exercise, number, readers_code, whole_number
+from helpers.verdict import NotYet, exercise, number, readers_code
 
 
 def _close(value: float, truth: float) -> bool:
@@ -35,27 +35,8 @@ def rate_further_down(answer, rate: float, factor: float, steps: int) -> str:
 
 
 @exercise("Exercise 5.2")
-def optimiser_numbers(answer, model: nn.Module, depth: int) -> str:
-    """Exercise 5.2: how many numbers AdamW keeps for `model` if its `depth` uppermost layers learn."""
-    given = whole_number(answer)
-    if given is None:
-        raise NotYet("The answer is a whole number.")
-    layers = sum(networks.layers_from_top(model)[:depth], [])
-    learn = sum(p.numel() for layer in layers for p in layer.parameters(recurse=False))
-    if given == learn:
-        raise NotYet("So many parameters learn. How many running averages does AdamW keep for each?")
-    if given in (8 * learn, 4 * learn):
-        raise NotYet("Count numbers, not bytes.")
-    if given in (networks.count_parameters(model), 2 * networks.count_parameters(model)):
-        raise NotYet("That counts all parameters; frozen ones are not in the optimiser.")
-    if given != 2 * learn:
-        raise NotYet("Count the parameters of the layers that learn, weights and biases, then think of the optimiser.")
-    return "Frozen layers cost it nothing."
-
-
-@exercise("Exercise 5.3")
 def drift_of_layer(answer, before: nn.Module, after: nn.Module, name: str) -> str:
-    """Exercise 5.3: how far the weights of the layer `name` have moved, as a share of their length before."""
+    """Exercise 5.2: how far the weights of the layer `name` have moved, as a share of their length before."""
     given = number(answer)
     if given is None:
         raise NotYet("The answer is a number.")
@@ -73,9 +54,9 @@ def drift_of_layer(answer, before: nn.Module, after: nn.Module, name: str) -> st
     return f"{name} has moved by {100 * given:.1f} % of its own length."
 
 
-@exercise("Exercise 5.4")
+@exercise("Exercise 5.3")
 def frozen_by_hand(answer) -> str:
-    """Exercise 5.4: a function that freezes all of a network with batch norm but the head, and readies it for training.
+    """Exercise 5.3: a function that freezes all of a network with batch norm but the head, and readies it for training.
 
     It is tried on an untrained network: after forward passes nothing but the head may have changed or want to learn.
     """
@@ -102,9 +83,9 @@ def frozen_by_hand(answer) -> str:
     return "Nothing below the head changes any more, whatever passes through."
 
 
-@exercise("Exercise 5.5")
+@exercise("Exercise 5.4")
 def falling_rates(answer, model: nn.Module, factor: float) -> str:
-    """Exercise 5.5: an optimiser for `model` in which each layer has 1/`factor` of the rate of the one above it.
+    """Exercise 5.4: an optimiser for `model` in which each layer has 1/`factor` of the rate of the one above it.
 
     Layers are those of `networks.layers_from_top`.
     """

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import numpy as np
+from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -94,10 +95,10 @@ def by_depth(depths: dict[int, str], accuracy: dict, seconds: dict, memory: dict
     places = np.arange(len(depths))
     middle, reach = bars(accuracy[d] for d in depths)
     results.errorbar(places, middle, yerr=reach, capsize=4, color=BLUE, marker="o")
-    results.set(title="accuracy (%)", ylim=(0, None))
+    results.set(title="accuracy (%)\nbars: 95 % interval")
     for (how, own), colour, marker in zip(seconds.items(), (GREY, ORANGE), "s^", strict=True):
         times.plot(places, [own[d] for d in depths], color=colour, marker=marker, label=how)
-    times.set(title="seconds per epoch", ylim=(0, None))
+    times.set(title="seconds per epoch\n", ylim=(0, None))
     times.legend(loc="upper left", title="frozen part computed", alignment="left")
     times.set_ylim(0, 1.45 * times.get_ylim()[1])
     bottom = np.zeros(len(depths))
@@ -105,7 +106,7 @@ def by_depth(depths: dict[int, str], accuracy: dict, seconds: dict, memory: dict
         own = np.array([memory[d][part] for d in depths]) / 1e6
         sizes.bar(places, own, bottom=bottom, width=0.62, color=colour, label=part)
         bottom += own
-    sizes.set(title="memory of a step (MB)", ylim=(0, 1.1 * bottom.max()))
+    sizes.set(title="memory of a step (MB)\n", ylim=(0, 1.1 * bottom.max()))
     sizes.legend(loc="upper left")
     for axis in figure.axes:
         axis.set_xticks(places, [f"{d}" for d in depths])
@@ -173,3 +174,9 @@ def differences(found: dict, label: str, single: dict | None = None) -> None:
     axis.grid(axis="y", visible=False)
     told = "; ".join(f"{row}: {difference}" for row, difference in found.items())
     show(figure, f"{label[:1].upper()}{label[1:]}, with 95 % intervals. {told}.")
+
+
+def decision_sheet(rows: list[tuple[str, str, str]]) -> None:
+    """What to do when, as a table: the situation, the advice, and the measurement on which the advice rests."""
+    lines = [f"| {' | '.join(row)} |" for row in (("if", "then", "rests on"), *rows)]
+    display(Markdown("\n".join([lines[0], "|:--|:--|:--|", *lines[1:]])))
