@@ -27,13 +27,14 @@ from helpers.lesson_01 import plots as plots_01
 from helpers.lesson_02 import plots as plots_02
 from helpers.lesson_03 import plots as plots_03
 from helpers.lesson_04 import plots as plots_04
+from helpers.lesson_05 import plots as plots_05
 from helpers.pocket import CLASSES
 from helpers.training import History
 
 ROOT = Path(__file__).resolve().parent.parent
 PALETTE = {name: getattr(figures, name) for name in ("BLUE", "ORANGE", "GREEN", "PINK", "SKY", "GREY")}
 SMALLEST_TEXT = 11  # points
-MODULES = (figures, plots_01, plots_02, plots_03, plots_04)
+MODULES = (figures, plots_01, plots_02, plots_03, plots_04, plots_05)
 
 
 # --- small inputs, of the kind that the notebooks hand over ---
@@ -56,7 +57,7 @@ BLOCKS = anatomy.last_of_blocks(TABLE, "Conv2d")
 ROWS = [evidence.Row(target, labels, method, Interval(0.1 + k / 9, k / 9, 0.2 + k / 9), (), ())
         for target in evidence.TARGETS for labels in (None, 1, 20) for k, method in enumerate(evidence.METHODS)]
 WEIGHTED = [layer for layer in TABLE if layer.parameters]
-MEMORY = {depth + 1: dict.fromkeys(plots_04.PART_COLOURS, 1e5 * (depth + 1)) for depth in range(len(WEIGHTED))}
+MEMORY = {depth + 1: dict.fromkeys(plots_05.PART_COLOURS, 1e5 * (depth + 1)) for depth in range(len(WEIGHTED))}
 GAP = [Interval(0.4, 0.33, 0.48), Interval(0.8, 0.76, 0.84), Interval(0.92, 0.9, 0.95)]
 TWO = {"frozen": [history(), history()], "full": [history(), history()]}
 
@@ -94,8 +95,17 @@ FIGURES = {
     "learning_rate_search": lambda: plots_04.learning_rate_search({m: {0.001: 0.4, 0.01: 0.6} for m in TWO}),
     "confusion": lambda: plots_04.confusion(1 + np.diag(range(0, 50, 5)), CLASSES),
     "mistakes": lambda: plots_04.mistakes(SPLIT, EVALUATION, EVALUATION.mistakes()[:8], torch.rand(8, 96, 96)),
-    "freeze_depth": lambda: plots_04.freeze_depth(WEIGHTED, MEMORY, depth=3),
-    "live_curves": lambda: plots_04.live_curves({"frozen, seed 1": history(), "depth 3, rate 0.003": history(3)}, 16),
+    "freeze_depth": lambda: plots_05.freeze_depth(WEIGHTED, MEMORY, depth=3),
+    "live_curves": lambda: plots_05.live_curves({"frozen, seed 1": history(), "depth 3, rate 0.003": history(3)}, 16),
+    "by_depth": lambda: plots_05.by_depth(
+        {1: "head", 3: "+ classifier", 11: "all"}, {d: Interval(0.4, 0.3, 0.5) for d in (1, 3, 11)},
+        {"in every epoch": {1: 0.5, 3: 0.6, 11: 1.4}, "once, and kept": {1: 0.01, 3: 0.02, 11: 1.4}}, MEMORY),
+    "moved": lambda: plots_05.moved({f"classifier.{k}": [0.1 * k, 0.2] for k in range(8)}, {
+        pair: {f"block {k}": 0.9 for k in range(5)} for pair in ("before and after", "control: random weights")}),
+    "differences": lambda: plots_05.differences(
+        {"dark images": Difference(-0.1, -0.15, -0.05), "cured": Difference(0.0, 0.0, 0.0)}, "after minus before"),
+    "differences of draws": lambda: plots_05.differences(
+        {"rates that fall": Difference(0.02, -0.01, 0.04)}, "a minus b", {"rates that fall": [-0.01, 0.05]}),
     "picture_answers": lambda: plots_04.picture_answers(IMAGE, {
         "before: 91 classes": [("animal-mammal", 0.6), ("x", 0.1)], "after: 10 classes": [("cat", 0.5), ("dog", 0.3)]}),
     "draws": lambda: plots_03.draws(IMAGE, noise(12, 3, 96, 96)),
@@ -110,7 +120,7 @@ FIGURES = {
     "gap_in_parts": lambda: plots_03.gap_in_parts({"without": GAP, "with": [GAP[0], GAP[2], GAP[2]]}),
 }
 # the tools, and a table:
-NO_FIGURES = {"show", "bars", "rendered", "ink", "page", "outline", "picture", "comparison_table"}
+NO_FIGURES = {"show", "bars", "rendered", "ink", "page", "outline", "picture", "comparison_table", "decision_sheet"}
 
 
 @pytest.fixture(scope="module", params=FIGURES)
@@ -347,3 +357,10 @@ def test_tables_have_headers(monkeypatch):
                               by_method({"weights": 1}), by_method(None), by_method(0.1))
     header, line, *rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in shown[0].splitlines()]
     assert all(header) and len(rows) > 3 and all(all(row) and len(row) == len(header) for row in rows)
+
+
+def test_the_decision_sheet_is_a_table_with_a_head(monkeypatch):
+    shown = []
+    monkeypatch.setattr(plots_05, "display", lambda table: shown.append(table.data))
+    plots_05.decision_sheet([("few labels", "the head alone", "notebook 5")])
+    assert shown == ["| if | then | rests on |\n|:--|:--|:--|\n| few labels | the head alone | notebook 5 |"]

@@ -17,10 +17,11 @@ from helpers.lesson_01 import checks as checks_01
 from helpers.lesson_02 import checks as checks_02
 from helpers.lesson_03 import checks as checks_03
 from helpers.lesson_04 import checks as checks_04
+from helpers.lesson_05 import checks as checks_05
 from helpers.preprocess import Preprocess
 from helpers.training import History
 
-MODULES = (checks_01, checks_02, checks_03, checks_04)
+MODULES = (checks_01, checks_02, checks_03, checks_04, checks_05)
 PREPROCESS = Preprocess((0.5,) * 3, (0.25,) * 3, flip=0.0)
 CURVE = {name: {count: Interval(value, value, value) for count, value in zip((5, 20, 50), values, strict=True)}
          for name, values in (("random", (0.2, 0.6, 0.85)), ("pre-trained", (0.6, 0.7, 0.8)))}
@@ -145,6 +146,10 @@ def checks(tiny):
         "temperature": lambda answer: checks_04.temperature(answer, LOGITS),
         "challenge": lambda answer: checks_04.challenge(answer, images, images, PREPROCESS, 0.5, 50),
         "own": lambda answer: checks_04.challenge(other, answer, images, PREPROCESS, 0.5, 50),
+        "rate_further_down": lambda answer: checks_05.rate_further_down(answer, 1e-3, 2.6, 3),
+        "drift_of_layer": lambda answer: checks_05.drift_of_layer(answer, vgg(), vgg(), "classifier.0"),
+        "frozen_by_hand": checks_05.frozen_by_hand,
+        "falling_rates": lambda answer: checks_05.falling_rates(answer, optimised, 1.5),
     }
 
 

@@ -5,9 +5,8 @@ import matplotlib
 import numpy as np
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from helpers.figures import BLUE, GREEN, GREY, METHOD_COLOURS, METHOD_MARKERS, ORANGE, PINK, SKY, ink, page, show
+from helpers.figures import BLUE, GREY, METHOD_COLOURS, METHOD_MARKERS, ORANGE, ink, page, show
 
 
 def learning_rate(rates: list[float], epochs: int) -> None:
@@ -124,82 +123,6 @@ def mistakes(split, evaluation, chosen, maps) -> None:
     axis.imshow(sheet)
     pairs = ", ".join(f"{split.classes[evaluation.labels[k]]} taken for {split.classes[answers[k]]}" for k in chosen)
     show(figure, f"{len(chosen)} test images that the network got wrong, each beside its heat map: {pairs}.")
-
-
-PART_COLOURS = {"weights": GREY, "gradients": SKY, "optimiser": GREEN, "activations": PINK}
-
-
-def freeze_depth(layers, memory: dict, depth: int) -> None:
-    """The layers that have weights, the last `depth` of them trainable, above the memory of a step for every depth.
-
-    `layers`: rows of a layer table, first layer first; `memory[d]`: bytes by part for the depth d. The bar under a
-    layer is what training costs if it and all layers behind it learn.
-    """
-    figure = Figure(figsize=(9.5, 4.9), layout="none")
-    drawing, bars = figure.subplots(2, 1, height_ratios=[1, 1.25])
-    figure.subplots_adjust(0.085, 0.19, 0.995, 0.93, hspace=0.2)
-    first = len(layers) - depth  # the first one that learns
-    for x, layer in enumerate(layers):
-        side = layer.shape[1] if len(layer.shape) == 3 else 8
-        tall, wide = 0.16 + 0.84 * side / layers[0].shape[1], 0.62 if len(layer.shape) == 3 else 0.3
-        box = Rectangle((x - wide / 2, -tall / 2), wide, tall, linewidth=2)
-        box.set(facecolor=ORANGE if x >= first else "#e4e4e4", edgecolor=ORANGE if x >= first else GREY)
-        drawing.add_patch(box)
-    for x, words, colour in (((first - 1) / 2, "frozen", GREY), ((first + len(layers) - 1) / 2, "learn", ORANGE)):
-        if colour == ORANGE or first:
-            drawing.text(x, 0.58, words, ha="center", va="bottom", weight="bold", color=colour, fontsize=13)
-    drawing.set(xlim=(-0.6, len(layers) - 0.4), ylim=(-0.55, 0.62))
-    drawing.set_axis_off()
-    places, bottom = np.arange(len(layers))[::-1], np.zeros(len(layers))
-    for part, colour in PART_COLOURS.items():
-        sizes = np.array([memory[d][part] for d in range(1, len(layers) + 1)]) / 1e6
-        for bar in bars.bar(places, sizes, bottom=bottom, width=0.62, color=colour, label=part, alpha=0.3):
-            if round(bar.get_x() + 0.31) == first:
-                bar.set_alpha(1)
-        bottom += sizes
-    bars.text(first, bottom[depth - 1] + 0.02 * bottom.max(), f"{bottom[depth - 1]:.1f}", ha="center", weight="bold")
-    bars.set(ylabel="memory of a step (MB)", xlim=(-0.6, len(layers) - 0.4), ylim=(0, 1.15 * bottom.max()))
-    bars.set_xticks([])  # names are plain text: ticks take a third of the time that the whole figure does
-    for x, layer in enumerate(layers):
-        bars.text(x + 0.25, -0.03 * bars.get_ylim()[1], layer.name, rotation=40, ha="right", va="top", fontsize=11)
-    legend = bars.legend(loc="lower right", bbox_to_anchor=(1, 0.99), ncols=4, handlelength=1.2, columnspacing=1.2)
-    for handle in legend.legend_handles:
-        handle.set_alpha(1)
-    learn = f"the last {depth} of {len(layers)} layers" if depth < len(layers) else f"all {depth} layers"
-    show(figure, f"Drawing of the network, {learn} marked as trainable; below, the memory of a training step by depth: "
-         + ", ".join(f"{d}: {sum(parts.values()) / 1e6:.1f} MB" for d, parts in memory.items()) + ".")
-
-
-RUN_COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY)
-
-
-def live_curves(runs: dict, epochs: int) -> None:
-    """Loss (left) and accuracy (right) by epoch, training dashed, validation solid; the best epoch of each is ringed.
-
-    `runs[label]`: the `History` of a run, which may still be going on.
-    """
-    figure = Figure(figsize=(9.5, 4.3), layout="none")
-    axes = figure.subplots(1, 2)
-    figure.subplots_adjust(0.07, 0.12, 0.99, 0.82, wspace=0.2)
-    for (label, history), colour in zip(runs.items(), RUN_COLOURS, strict=False):
-        done = np.arange(1, len(history.epochs) + 1)
-        for axis, quantity, scale in zip(axes, ("loss", "accuracy"), (1, 100), strict=True):
-            for part, style in (("train", "--"), ("val", "-")):
-                values = scale * np.array(history.column(f"{part}_{quantity}"))
-                axis.plot(done, values, style, color=colour, label=label if (axis, part) == (axes[0], "val") else None)
-            best = history.best_epoch
-            axis.plot(done[best], values[best], "o", markersize=12, fillstyle="none", color=colour)
-    axes[0].set(xlabel="epoch", ylabel="loss (cross-entropy)", ylim=(0, None), xlim=(0.5, epochs + 0.5))
-    axes[1].set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 102), xlim=(0.5, epochs + 0.5))
-    for axis in axes:
-        axis.xaxis.get_major_locator().set_params(integer=True)
-    if runs:
-        figure.legend(loc="upper center", ncols=3)
-    axes[1].text(0.98, 0.03, "dashed: training\nsolid: validation", transform=axes[1].transAxes, ha="right",
-                 fontsize=11)
-    scores = "; ".join(f"{label}: {len(history.epochs)} epochs, best {100 * history.best_accuracy:.1f} %"
-                       for label, history in runs.items())
-    show(figure, f"Training and validation loss and accuracy by epoch. Validation accuracy: {scores}.")
 
 
 def picture_answers(image, answers: dict) -> None:

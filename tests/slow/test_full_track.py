@@ -1,4 +1,4 @@
-"""All four notebooks, as committed, on the full track: VGG-16 and STL-10 in miniature (see `full_track`), on a CPU."""
+"""All notebooks, as committed, on the full track: VGG-16 and STL-10 in miniature (see `full_track`), on a CPU."""
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,8 @@ from helpers.preprocess import channel_statistics
 from tests.slow import full_track
 from tests.slow.full_track import ROOT
 
-WIDTHS = {"01": full_track.NARROW, "04": full_track.NARROW, "03": full_track.NARROW, "02": 1}  # the slowest first
+NARROW = full_track.NARROW
+WIDTHS = {"05": NARROW, "01": NARROW, "04": NARROW, "03": NARROW, "02": 1}  # the slowest first
 
 
 pytestmark = pytest.mark.limit(600)
@@ -91,3 +92,16 @@ def test_04_trains_frozen_and_full(results):
     assert re.search(r"\bsame logits\b.*: True$", result.text, re.MULTILINE)
     assert re.search(r"^\| trained parameters \| 650 \| [\d,]+ \|$", result.text, re.MULTILINE)
     assert re.search(r"\bfull - frozen\b.*\b12\b", result.text)
+
+
+def test_05_goes_down_to_every_depth(results):
+    result = results["05"].result()
+    check(result)
+    assert re.search(r"^depth 16: features\.0\b.*\bjoins\b", result.text, re.MULTILINE)
+    assert re.search(r"\bthe same answers as the whole network: True$", result.text, re.MULTILINE)
+    assert "depths: 1 (head), 3 (classifier), 6 (one block more), 16 (everything)" in result.text
+    words = r"(higher|lower|undecided)$"
+    assert len(re.findall(rf"^[a-z ]+ minus (?:head|one rate for all): {words}", result.text, re.MULTILINE)) == 5
+    assert "num_batches_tracked, running_mean, running_var" in result.text
+    assert "after the dark images 0 entries have changed, and the exam's accuracy by 0.0 points" in result.text
+    assert re.search(r"^\| batch norm \| networks\.freeze; ", result.text, re.MULTILINE)
