@@ -48,9 +48,9 @@ class Run:
     best: dict[str, Tensor]
 
     def note(self, epoch: dict) -> None:
-        """Write an epoch down; if it is the best so far, keep its weights."""
+        """Write an epoch down; if it is the best so far, or nobody has examined it, keep its weights."""
         self.history.epochs.append(epoch)
-        if self.history.best_epoch == len(self.history.epochs) - 1:
+        if "val_accuracy" not in epoch or self.history.best_epoch == len(self.history.epochs) - 1:
             self.best = learnt(self.model)
 
     def state(self) -> dict:
@@ -207,7 +207,8 @@ def fingerprint(run: Run, train, val, preprocess: Preprocess | None, settings: d
     parameters = list(run.model.named_parameters())
     rates = [[group["initial_lr"], len(group["params"])] for group in run.optimiser.param_groups]
     return {
-        "training data": describe(train), "validation data": describe(val), "preprocessing": str(preprocess),
+        "training data": describe(train), "validation data": None if val is None else describe(val),
+        "preprocessing": str(preprocess),
         "network": [f"{name} {tuple(p.shape)} {p.requires_grad}" for name, p in parameters],
         "frozen weights": checksum(*(p for _, p in parameters if not p.requires_grad)), "learning rates": rates,
         **settings}

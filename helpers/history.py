@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 class History:
     """One dict per epoch: `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, `lr`, `seconds` and `memory`.
 
-    Accuracies run from 0 to 1; training figures are averages over the epoch, measured on the augmented images while the
-    weights change. `lr` is the learning rate of the epoch's last step (of the first parameter group). `memory`: the
-    most GPU memory, in bytes, that a training step took, with the network's weights, gradients and the optimiser's
-    averages, and the images that `fit` keeps there; None on a CPU.
+    A run without validation data has none of the two that begin with `val`, and no best epoch. Accuracies run from 0
+    to 1; training figures are averages over the epoch, measured on the augmented images while the weights change.
+    `lr` is the learning rate of the epoch's last step (of the first parameter group). `memory`: the most GPU memory,
+    in bytes, that a training step took, with the network's weights, gradients and the optimiser's averages, and the
+    images that `fit` keeps there; None on a CPU.
     """
 
     epochs: list[dict] = field(default_factory=list)

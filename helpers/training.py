@@ -105,15 +105,15 @@ def train_epoch(run: Run, inputs: Tensor, labels: Tensor, prepare: Callable[[Ten
     return {"train_loss": loss / len(labels), "train_accuracy": right / len(labels), "lr": lr}
 
 
-def fit(model: nn.Module, train, val, *, lr: float = 1e-3, groups: list[dict] | None = None, epochs: int = 20,
+def fit(model: nn.Module, train, val=None, *, lr: float = 1e-3, groups: list[dict] | None = None, epochs: int = 20,
         batch_size: int = 32, preprocess: Preprocess | None = None, augment: bool = True, weight_decay: float = 0.01,
         label_smoothing: float = 0.0, seed: int = 0, bar: str | None = None, checkpoint: str | Path | None = None,
         on_epoch: Callable[[History], bool | None] | None = None) -> History:
     """Train whatever has `requires_grad` with AdamW, and leave the model with the weights of its best epoch.
 
-    Best: the highest accuracy on `val`, the first such epoch. Whatever ends the training, an error or an interrupt too,
-    the model gets the weights of the best epoch so far, or those that it came with. On a CPU, the same seed and the
-    same starting weights give bit-identical results.
+    Best: the highest accuracy on `val`, the first such epoch; without `val` the last one, as nothing is chosen then.
+    Whatever ends the training, an error or an interrupt too, the model gets the weights of the best epoch so far, or
+    those that it came with. On a CPU, the same seed and the same starting weights give bit-identical results.
 
     Args:
         train, val: anything with `.tensors`: (uint8 images (n, 3, H, W) or float features (n, ...), int64 labels (n,)).
@@ -140,19 +140,22 @@ def fit(model: nn.Module, train, val, *, lr: float = 1e-3, groups: list[dict] | 
     if file and file.resume(run):
         print(f"{file.path.name}: resumed after epoch {len(run.history.epochs)} of {epochs}.")
     prepare = preparation(preprocess, augment)
-    (inputs, labels), exam, at_once = resident(train, device).tensors, resident(val, device), AT_ONCE
+    (inputs, labels), at_once = resident(train, device).tensors, AT_ONCE
+    exam = None if val is None else resident(val, device)
     with leaving_the_best(run), Progress(epochs - len(run.history.epochs), bar) as progress:
         for epoch_seed in seeds(seed, epochs)[len(run.history.epochs):]:
             start = time.perf_counter()
             memory.begin()
             outcome = train_epoch(run, inputs, labels, prepare, batch_size, label_smoothing, epoch_seed)
-            peak, result = memory.peak(), examine(model, exam, preprocess, at_once)
-            at_once = result.batch_size
-            run.note(outcome | {"val_loss": result.loss, "val_accuracy": result.accuracy,
-                                "seconds": time.perf_counter() - start, "memory": peak})
+            outcome["memory"], words = memory.peak(), f"training loss {outcome['train_loss']:.2f}"
+            if exam is not None:
+                result = examine(model, exam, preprocess, at_once)
+                at_once, words = result.batch_size, f"validation accuracy {100 * result.accuracy:.1f} %"
+                outcome |= {"val_loss": result.loss, "val_accuracy": result.accuracy}
+            run.note(outcome | {"seconds": time.perf_counter() - start})
             if file:
                 file.save(run)
-            progress.step(f"validation accuracy {100 * result.accuracy:.1f} %")
+            progress.step(words)
             if on_epoch and on_epoch(run.history):
                 break
     return run.history
@@ -165,9 +168,10 @@ def check_call(model: nn.Module, train, val, preprocess: Preprocess | None, sett
     whole_number(settings["epochs"], "The number of epochs", 1, 10**6)
     whole_number(settings["batch size"], "The batch size", 1, 10**9)
     whole_number(settings["seed"], "The seed", 0, LARGEST_SEED)
-    for name, split in {"train": train, "val": val}.items():
-        check_fits(model, split, preprocess, name)
-    same_classes(train, val)
+    check_fits(model, train, preprocess, "train")
+    if val is not None:
+        check_fits(model, val, preprocess, "val")
+        same_classes(train, val)
     if torch.is_inference_mode_enabled():
         raise ValueError("Nothing can be learnt inside `torch.inference_mode()`: call `fit` outside of it.")
 

@@ -78,6 +78,23 @@ def test_on_epoch_sees_every_epoch_and_may_end_training(points):
     assert ended.column("train_loss") == plain.column("train_loss")[:2]  # nothing else has changed
 
 
+def test_without_validation_data_the_last_epoch_counts(points, tmp_path):
+    """The same training, epoch by epoch; only nobody looks, and so nothing is chosen. A checkpoint resumes it as well."""
+    def stop(history):
+        if len(history.epochs) == 2:
+            raise KeyboardInterrupt
+
+    watched, unwatched = linear(), linear()
+    weights, call = [], {"lr": 1.0, "epochs": 5}
+    seen = fit(watched, *points, on_epoch=lambda _: weights.append(watched.weight.detach().clone()), **call)
+    with pytest.raises(KeyboardInterrupt):
+        fit(unwatched, points[0], checkpoint=tmp_path / "run.pt", on_epoch=stop, **call)
+    assert torch.equal(unwatched.weight, weights[1])
+    history = fit(unwatched, points[0], checkpoint=tmp_path / "run.pt", **call)
+    assert torch.equal(unwatched.weight, weights[-1]) and history.column("train_loss") == seen.column("train_loss")
+    assert not any("val_loss" in epoch or "val_accuracy" in epoch for epoch in history.epochs)
+
+
 def test_training_that_was_ended_keeps_the_best_epoch(points):
     train, val = points
     opposite = TensorDataset(train.tensors[0], 1 - train.tensors[1])
