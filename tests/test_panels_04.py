@@ -3,9 +3,7 @@ import gc
 import threading
 import time
 import weakref
-from pathlib import Path
 
-import nbformat
 import pytest
 import torch
 from torch import nn
@@ -16,51 +14,31 @@ from helpers.images import ImageSplit
 from helpers.inference import Evaluation
 from helpers.lesson_04 import panels, plots
 
-NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "04_frozen_vs_full.ipynb"
 EPOCHS = 6
-
-
-@pytest.fixture(scope="module")
-def train_from_top():
-    """The function that the notebook defines."""
-    source = next(cell.source for cell in nbformat.read(NOTEBOOK, 4).cells
-                  if cell.source.startswith("def train_from_top("))
-    names = {"nn": nn}
-    exec(source.split("\n\n")[0], names)
-    return names["train_from_top"]
 
 
 # --- freeze depth ------------------------------------------------------------------------------------------------
 
-def costs(name: str, train_from_top):
-    """What the notebook computes before it shows the panel."""
+def costs(name: str):
+    """What a lesson computes before it shows the panel."""
     ghost = networks.fold_first_linear(networks.build(name, num_classes=10, device="meta"))
     layers = [layer for layer in anatomy.layer_table(ghost, 96) if layer.parameters]
     batch = torch.empty(32, 3, 96, 96, device="meta"), torch.empty(32, dtype=torch.long, device="meta")
     memory, trained = {}, {}
     for depth in range(1, len(layers) + 1):
-        model = training.training_mode(train_from_top(ghost, depth))
+        model = training.training_mode(networks.learn_from_top(ghost, depth))
         memory[depth] = anatomy.memory_of_step(model, *batch)
         trained[depth] = networks.count_parameters(model, trainable=True)
     return layers, memory, trained
-
-
-def test_the_depth_decides_which_layers_learn(train_from_top, slim):
-    model = slim("pocket_vgg")
-    count = sum(isinstance(layer, (nn.Conv2d, nn.Linear)) for layer in model.modules())
-    for depth, frozen in ((1, count - 1), (3, count - 3), (count, 0)):
-        train_from_top(model, depth)
-        assert sum(not layer.weight.requires_grad for layer in model.modules() if hasattr(layer, "weight")) == frozen
-        assert model.classifier[6].bias.requires_grad
 
 
 LAYERS = sum(isinstance(layer, int) for layer in plans.POCKET_VGG) + 3
 
 
 @pytest.mark.parametrize("name, depths", [("pocket_vgg", LAYERS), ("vgg16", 16)])
-def test_freeze_depth_panel(name, depths, train_from_top):
+def test_freeze_depth_panel(name, depths):
     start = time.perf_counter()
-    layers, memory, trained = costs(name, train_from_top)
+    layers, memory, trained = costs(name)
     assert time.perf_counter() - start < 20  # it is well below one second when the machine is quiet
     panel = panels.freeze_depth(layers, memory, trained, images=32, depth=3)
     (slider,), shown = panel.children[0].children, panel.children[1]

@@ -18,8 +18,8 @@ HELPERS, TESTS = ROOT / "helpers", ROOT / "tests"
 ORDER = ("install", "shipped", "progress", "fetch.downloads", "fetch.stl10", "fetch.weights", "images", "intervals",
          "evidence", "pictures", "drawings", "composition", "sketches", "pocket", "letters", "folds", "source",
          "datasets", "preprocess", "plans", "pretrained", "networks", "lab", "hardware", "inference", "guessers",
-         "features", "history", "checkpoints", "training", "anatomy", "gradcam", "first_layer", "figures", "animation", "panel",
-         "pad", "verdict")
+         "features", "history", "checkpoints", "training", "anatomy", "gradcam", "first_layer", "figures",
+         "animation", "panel", "pad", "verdict")
 LESSON = ("plots", "panels", "checks")
 
 

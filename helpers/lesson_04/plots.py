@@ -7,7 +7,20 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from helpers.figures import BLUE, GREEN, GREY, METHOD_COLOURS, METHOD_MARKERS, ORANGE, PINK, SKY, ink, page, show
+from helpers.figures import (
+    BLUE,
+    GREEN,
+    GREY,
+    METHOD_COLOURS,
+    METHOD_MARKERS,
+    ORANGE,
+    PINK,
+    SKY,
+    bars,
+    ink,
+    page,
+    show,
+)
 
 
 def learning_rate(rates: list[float], epochs: int) -> None:
@@ -44,36 +57,70 @@ def training_curves(histories: dict[str, list]) -> None:
     show(figure, f"Training and validation loss and accuracy by epoch for {' and '.join(histories)}.")
 
 
-def learning_rate_search(search: dict[str, dict[float, float]]) -> None:
-    """Validation accuracy (0 to 1) against learning rate, a line for each method; the best is ringed."""
-    figure = Figure(figsize=(7, 3.8))
+def learning_rate_search(search: dict[str, dict[float, list[float]]]) -> None:
+    """Validation accuracy against peak learning rate, a line for each method; the best rate of each is ringed.
+
+    `search[method][rate]`: the accuracy (0 to 1) in each draw of the labels. The line is their mean, and the bars reach
+    from the lowest to the highest.
+    """
+    figure = Figure(figsize=(7.5, 4.1))
     axis = figure.add_subplot()
+    told = []
     for method, scores in search.items():
-        rates, values = list(scores), [100 * v for v in scores.values()]
-        axis.plot(rates, values, color=METHOD_COLOURS[method], marker=METHOD_MARKERS[method], label=method)
-        best = int(np.argmax(values))
-        axis.plot(rates[best], values[best], "o", markersize=18, fillstyle="none", color=METHOD_COLOURS[method])
-    axis.set(xscale="log", xlabel="peak learning rate", ylabel="validation accuracy (%)", ylim=(0, 105))
-    axis.legend(loc="lower left")
-    show(figure, f"Validation accuracy against learning rate for {' and '.join(search)}; the best of each is ringed.")
+        rates, values = list(scores), 100 * np.array(list(scores.values()))
+        mean, colour = values.mean(1), METHOD_COLOURS[method]
+        axis.errorbar(rates, mean, yerr=[mean - values.min(1), values.max(1) - mean], color=colour, capsize=4,
+                      elinewidth=1.2, marker=METHOD_MARKERS[method], label=method)
+        best = int(np.argmax(mean))
+        axis.plot(rates[best], mean[best], "o", markersize=18, fillstyle="none", color=colour)
+        told.append(f"{method} {mean[best]:.0f} % at {rates[best]:.0e}")
+    axis.set(xscale="log", xlabel="peak learning rate (of the pre-trained layers, where they learn)",
+             ylabel="validation accuracy (%)")
+    figure.legend(loc="outside upper center", ncols=len(search),
+                  title="line: mean of the draws; bar: lowest to highest; ring: best")
+    show(figure, f"Validation accuracy against learning rate. Best on average: {', '.join(told)}.")
 
 
-def comparison_table(results: dict, runs: dict, trained: dict, memory: dict, peak: dict, rates: dict) -> None:
-    """The outcome as a table: a column for each method, with mean and range of the test accuracy over the seeds.
+def contest(scores: dict[str, list[float]], intervals: dict) -> None:
+    """The exam's accuracy of each method in every draw of the labels, and their mean with its interval.
 
-    `memory` holds the parts of a step's memory in bytes, `peak` what was measured on a GPU, or None.
+    `scores[method]`: 0 to 1, draw by draw in the same order, so that a line can join what learnt from the same images;
+    `intervals[method]`: an `Interval` around their mean.
+    """
+    figure = Figure(figsize=(7.5, 4.1))
+    axis = figure.add_subplot()
+    lines = axis.plot(np.arange(len(scores)), 100 * np.array(list(scores.values())), "o-", color=GREY, linewidth=1,
+                      markersize=4, alpha=0.7)
+    lines[0].set_label("one draw of the labels")
+    for x, (method, interval) in enumerate(intervals.items()):
+        middle, reach = bars([interval])
+        axis.errorbar(x + 0.09, middle, yerr=reach, fmt=METHOD_MARKERS[method], color=METHOD_COLOURS[method],
+                      markersize=10, capsize=5)
+    axis.errorbar([], [], yerr=[], fmt="o", color="black", capsize=5, label="mean; bar: 95 % interval over things")
+    axis.set_xticks(np.arange(len(scores)), scores)
+    axis.set(ylabel="accuracy in the exam (%)", xlim=(-0.4, len(scores) - 0.6))
+    axis.grid(axis="x", visible=False)
+    figure.legend(loc="outside upper center", ncols=2)
+    told = ", ".join(f"{method} {interval}" for method, interval in intervals.items())
+    show(figure, f"Accuracy in the exam, mean over {len(lines)} draws of the labels with 95 % intervals: {told}.")
+
+
+def comparison_table(results: dict, seconds: dict, trained: dict, memory: dict, peak: dict, rates: dict) -> None:
+    """The outcome as a table: a column for each method, with mean and range of the exam's accuracy over the draws.
+
+    `results[method]`: an `Evaluation` for each draw; `seconds`: what training took, on average; `memory` holds the
+    parts of a step's memory in bytes, `peak` what was measured on a GPU, or None.
     """
     columns = []
     for method, evaluations in results.items():
         scores = [100 * evaluation.accuracy for evaluation in evaluations]
-        seconds = np.mean([history.column("seconds") for _, history in runs[method]])
         columns.append({
             "quantity": method,
-            "test accuracy, mean of the seeds": f"{np.mean(scores):.1f} %",
-            "lowest and highest seed": f"{min(scores):.1f} to {max(scores):.1f} %",
-            "peak learning rate": f"{rates[method]:g}",
+            "accuracy in the exam, mean of the draws": f"{np.mean(scores):.1f} %",
+            "lowest and highest draw": f"{min(scores):.1f} to {max(scores):.1f} %",
+            "peak learning rate": f"{rates[method]:.0e}",
+            "seconds to train, on average": f"{seconds[method]:.1f}",
             "trained parameters": f"{trained[method]:,}",
-            "seconds per epoch": f"{seconds:.3f}",
             "memory of a training step": f"{sum(memory[method].values()) / 1e6:.0f} MB",
             "peak memory, measured on the GPU": f"{peak[method] / 1e6:.0f} MB" if peak[method] else "no GPU",
         })
