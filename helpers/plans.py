@@ -20,31 +20,32 @@ from helpers.fetch.weights import weights_of
 # A pocket VGG: how many feature maps each convolution gives, "M" for a max pooling; then the width of the classifier's
 # two hidden layers.
 POCKET_VGG, POCKET_HIDDEN = (16, "M", 32, "M", 48, 48, "M", 96, 96, "M", 128, 128, "M"), 224
+POCKET_DROPOUT = 0.1  # VGG-16 drops half of its 4,096 hidden features. Of so few that is too much to begin to learn with.
 POCKET_RESNET = (32, 64, 128, 256)  # feature maps in each of the four stages; a stage is one residual block
 POCKET = ("pocket_vgg", "pocket_vgg_bn", "pocket_resnet")
 NAMES = (*POCKET, *models.list_models(module=models))  # torchvision's networks for classifying images, about 80
 
 
-def pocket(name: str, num_classes: int, dropout: float = 0.5, seed: int | None = 0) -> VGG | ResNet:
+def pocket(name: str, num_classes: int, seed: int | None = 0) -> VGG | ResNet:
     """One of the `POCKET` networks, untrained: random weights drawn from `seed` alone.
 
     With None for a seed it is a plan only: on the `meta` device, where weights have a shape and no contents.
     """
     with torch.device("meta"):
-        model = _pocket_resnet(num_classes) if name == "pocket_resnet" else _pocket_vgg(name, num_classes, dropout)
+        model = _pocket_resnet(num_classes) if name == "pocket_resnet" else _pocket_vgg(name, num_classes)
     return model if seed is None else draw(model, seed, he)
 
 
-def _pocket_vgg(name: str, num_classes: int, dropout: float) -> VGG:
+def _pocket_vgg(name: str, num_classes: int) -> VGG:
     hidden = POCKET_HIDDEN
     model = VGG(make_layers(POCKET_VGG, batch_norm=name.endswith("_bn")))
     model.classifier = nn.Sequential(
         nn.Linear(POCKET_VGG[-2] * 7 * 7, hidden),
         nn.ReLU(True),
-        nn.Dropout(dropout),
+        nn.Dropout(POCKET_DROPOUT),
         nn.Linear(hidden, hidden),
         nn.ReLU(True),
-        nn.Dropout(dropout),
+        nn.Dropout(POCKET_DROPOUT),
         nn.Linear(hidden, num_classes),
     )
     return model

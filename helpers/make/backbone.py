@@ -42,7 +42,7 @@ BATCH = 64
 FRESH = 20_000  # images composed at a time: a lot
 REUSE = 2  # how often a lot is shown, shifted and mirrored anew
 SMALL, SMALL_SHARE = 64, 5 / 6  # pixels, and the share of the images that is shown so small
-RATE, WARM_UP, WEIGHT_DECAY, SMOOTHING, DROPOUT = 2e-3, 0.15, 0.05, 0.1, 0.1
+RATE, WARM_UP, WEIGHT_DECAY, SMOOTHING = 2e-3, 0.15, 0.05, 0.1
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 
@@ -193,7 +193,7 @@ def main() -> None:
     drawings = source.collect(args.work)
     made = task(drawings)
     outputs = len(made.categories) + made.emoji
-    model = networks.replace_head(plans.pocket(args.name, outputs, DROPOUT, args.seed), outputs, args.seed)
+    model = networks.replace_head(plans.pocket(args.name, outputs, args.seed), outputs, args.seed)
     model.to(memory_format=torch.channels_last)
     keep = args.work / f"{args.name}_{args.lots}_{args.seed}.pt"
     minutes = train(model, made, args.lots, args.seed, keep)
