@@ -38,7 +38,7 @@ def training_curves(histories: dict[str, list]) -> None:
 
     `histories[method]`: a `History` for each seed; with several, thin lines are seeds and the thick one is their mean.
     """
-    figure = Figure(figsize=(9.5, 3.9))
+    figure = Figure(figsize=(9.5, 3.2))
     axes = figure.subplots(1, 2)
     for method, runs in histories.items():
         colour = METHOD_COLOURS[method]
@@ -50,11 +50,14 @@ def training_curves(histories: dict[str, list]) -> None:
                     axis.plot(epochs, lines.T, style, color=colour, linewidth=0.8, alpha=0.5)
                 axis.plot(epochs, lines.mean(0), style, color=colour, label=f"{method}, {name}")
     axes[0].set(xlabel="epoch", ylabel="loss (cross-entropy)", ylim=(0, None))
-    axes[1].set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 102))
+    axes[1].set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, None))
     for axis in axes:
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[1].legend(loc="lower right")
-    show(figure, f"Training and validation loss and accuracy by epoch for {' and '.join(histories)}.")
+    ends = ", ".join(f"{method} {100 * np.mean([run.column(f'{part}_accuracy')[-1] for run in runs]):.0f} % in {name}"
+                     for method, runs in histories.items() for part, name in (("train", "training"),
+                                                                              ("val", "validation")))
+    show(figure, f"Training and validation loss and accuracy by epoch. Accuracy in the last epoch: {ends}.")
 
 
 def learning_rate_search(search: dict[str, dict[float, list[float]]]) -> None:
@@ -63,7 +66,7 @@ def learning_rate_search(search: dict[str, dict[float, list[float]]]) -> None:
     `search[method][rate]`: the accuracy (0 to 1) in each draw of the labels. The line is their mean, and the bars reach
     from the lowest to the highest.
     """
-    figure = Figure(figsize=(7.5, 4.1))
+    figure = Figure(figsize=(7.5, 3.9))
     axis = figure.add_subplot()
     told = []
     for method, scores in search.items():
@@ -87,7 +90,7 @@ def contest(scores: dict[str, list[float]], intervals: dict) -> None:
     `scores[method]`: 0 to 1, draw by draw in the same order, so that a line can join what learnt from the same images;
     `intervals[method]`: an `Interval` around their mean.
     """
-    figure = Figure(figsize=(7.5, 4.1))
+    figure = Figure(figsize=(7.5, 3.1))
     axis = figure.add_subplot()
     lines = axis.plot(np.arange(len(scores)), 100 * np.array(list(scores.values())), "o-", color=GREY, linewidth=1,
                       markersize=4, alpha=0.7)
@@ -98,6 +101,7 @@ def contest(scores: dict[str, list[float]], intervals: dict) -> None:
                       markersize=10, capsize=5)
     axis.errorbar([], [], yerr=[], fmt="o", color="black", capsize=5, label="mean; bar: 95 % interval over things")
     axis.set_xticks(np.arange(len(scores)), scores)
+    axis.yaxis.get_major_locator().set_params(integer=True)
     axis.set(ylabel="accuracy in the exam (%)", xlim=(-0.4, len(scores) - 0.6))
     axis.grid(axis="x", visible=False)
     figure.legend(loc="outside upper center", ncols=2)
@@ -131,7 +135,7 @@ def comparison_table(results: dict, seconds: dict, trained: dict, memory: dict, 
 def confusion(counts, classes) -> None:
     """Confusion matrix (classes, classes) of counts: rows are true classes, columns the network's answers."""
     counts = np.asarray(counts)
-    figure = Figure(figsize=(7.2, 6.2))
+    figure = Figure(figsize=(6.8, 5.5))
     axis = figure.add_subplot()
     shares = counts / counts.sum(1, keepdims=True)
     shown = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -166,7 +170,7 @@ def mistakes(split, evaluation, chosen, maps) -> None:
         sheet[top : top + height, left : left + width] = image
         sheet[top : top + height, left + width : left + 2 * width] = 0.35 * image.mean(2, keepdims=True) + 0.65 * heat
         truth = split.classes[evaluation.labels[k]]
-        words = f"{split.classes[answers[k]]}, {100 * confidences[k]:.0f} %\n(is a {truth})"
+        words = f"{split.classes[answers[k]]}, {100 * confidences[k]:.0f} %\n(in truth: {truth})"
         axis.text(left + width, top - 4, words, ha="center", va="bottom", fontsize=12, linespacing=1.1)
     axis.imshow(sheet)
     pairs = ", ".join(f"{split.classes[evaluation.labels[k]]} taken for {split.classes[answers[k]]}" for k in chosen)

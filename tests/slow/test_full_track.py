@@ -92,4 +92,4 @@ def test_04_compares_three_contenders_in_pairs(results):
     assert re.search(r"^\| trained parameters \| 650 \| ([\d,]+) \| \1 \|$", result.text, re.MULTILINE)
     for pair in ("full - frozen", "LP-FT - frozen", "LP-FT - full"):
         assert re.search(rf"^{pair}: .* points .*: (higher|lower|undecided)$", result.text, re.MULTILINE)
-    assert re.search(r"\b12 labels per class, 400 things\b", result.text)
+    assert re.search(r"^Decided, with 12 labels per class, .* 400 things: ", result.text, re.MULTILINE)
