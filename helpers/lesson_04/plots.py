@@ -38,7 +38,7 @@ def training_curves(histories: dict[str, list]) -> None:
 
     `histories[method]`: a `History` for each seed; with several, thin lines are seeds and the thick one is their mean.
     """
-    figure = Figure(figsize=(9.5, 3.2))
+    figure = Figure(figsize=(9.5, 2.9))
     axes = figure.subplots(1, 2)
     for method, runs in histories.items():
         colour = METHOD_COLOURS[method]
