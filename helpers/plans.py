@@ -20,7 +20,7 @@ from helpers.fetch.weights import weights_of
 # A pocket VGG: how many feature maps each convolution gives, "M" for a max pooling; then the width of the classifier's
 # two hidden layers.
 POCKET_VGG, POCKET_HIDDEN = (16, "M", 32, "M", 48, 48, "M", 96, 96, "M", 128, 128, "M"), 224
-POCKET_DROPOUT = 0.1  # VGG-16 drops half of its 4,096 hidden features. Of so few that is too much to begin to learn with.
+POCKET_DROPOUT = 0.1  # VGG-16 drops half of 4,096 hidden features; of so few, a new network can't spare so many
 POCKET_RESNET = (32, 64, 128, 256)  # feature maps in each of the four stages; a stage is one residual block
 POCKET = ("pocket_vgg", "pocket_vgg_bn", "pocket_resnet")
 NAMES = (*POCKET, *models.list_models(module=models))  # torchvision's networks for classifying images, about 80
