@@ -20,7 +20,7 @@ from helpers.training import History
 ROOT = Path(__file__).resolve().parent.parent
 PREPROCESS = Preprocess((0.5,) * 3, (0.25,) * 3)
 NOTEBOOK = ROOT / "notebooks" / "04_frozen_vs_full.ipynb"
-FROZEN = [(None, History([{"val_accuracy": accuracy}])) for accuracy in (0.5, 0.6)]
+FROZEN = [0.5, 0.6]  # validation accuracies of frozen heads
 
 
 def verdict(capsys, check, *answer):

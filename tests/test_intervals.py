@@ -10,7 +10,15 @@ from torch.utils.data import TensorDataset
 
 from helpers.drawings import split_things
 from helpers.images import ImageSplit
-from helpers.intervals import Difference, Interval, accuracy_interval, balanced_accuracy, paired_difference, things_of
+from helpers.intervals import (
+    Difference,
+    Interval,
+    accuracy_interval,
+    balanced_accuracy,
+    both_kinds,
+    paired_difference,
+    things_of,
+)
 from helpers.pocket import pocket
 
 
@@ -239,6 +247,41 @@ def test_things_of_the_pocket_exams_have_one_class_each(split):
     things = things_of(data)
     assert set(things) == set(split_things()[split]) and len(set(things)) < len(data)
     assert len(set(things)) == len(set(zip(things, data.labels.tolist(), strict=True)))
+
+
+# --- two kinds of luck ---------------------------------------------------------------------------------------------
+
+def two_recipes(rng: np.random.RandomState, draws: int, lead: float = 0.1, luck: float = 0.06):
+    """Right or wrong of two recipes, (draws, n) each, labels and things: each draw moves the lead by its own luck."""
+    known, labels, things = np.full(400, 0.5), np.repeat(np.arange(4), 100), np.repeat(np.arange(80), 5)
+    known += np.repeat(rng.normal(0, 0.1, 80), 5)
+    a = np.stack([rng.uniform(size=400) < known + lead + rng.normal(0, luck) for _ in range(draws)])
+    return a, np.stack([rng.uniform(size=400) < known for _ in range(draws)]), labels, things
+
+
+def test_the_luck_of_the_training_images_is_counted_as_well():
+    rng, hits = np.random.RandomState(3), {both_kinds: 0, paired_difference: 0}
+    for _ in range(200):
+        a, b, labels, things = two_recipes(rng, 4)
+        both, one = both_kinds(a, b, labels, things, resamples=300), paired_difference(
+            a.mean(0), b.mean(0), labels, things, resamples=300)
+        assert both.estimate == one.estimate and both.low < one.low and both.high > one.high
+        for how, found in ((both_kinds, both), (paired_difference, one)):
+            hits[how] += found.low <= 0.1 <= found.high
+    assert hits[both_kinds] >= 188 and hits[paired_difference] < 170, "of 200"
+
+
+def test_draws_that_agree_add_nothing_to_the_luck_of_the_exam():
+    a, b, labels, things = two_recipes(np.random.RandomState(0), 1)
+    both = both_kinds(a.repeat(3, 0), b.repeat(3, 0), labels, things)
+    one = paired_difference(a[0], b[0], labels, things)
+    assert (both.low, both.high) == pytest.approx((one.low, one.high)) and both.estimate == one.estimate
+
+
+@pytest.mark.parametrize("draws", [(1, 1), (11, 11), (3, 2)])
+def test_two_kinds_of_luck_need_several_draws_of_both(draws):
+    with pytest.raises(ValueError, match=rf"in 2 to 10 draws of them.*these are {draws[0]} and {draws[1]}"):
+        both_kinds(*([[1, 0]] * count for count in draws), [0, 0])
 
 
 # --- what does not fit ---------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def test_the_browser_shows_one_drawing_of_each_thing():
     split = ImageSplit(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), LABELS, ("cat", "dog"), origin)
     shown = panels.mistakes_browser(split, Evaluation(0.0, 0.5, LOGITS, LABELS), explain).children[1]
     assert asked == [1] and "2 mistakes (any class taken for any other)" in shown.value
-    assert "most certain ones, one of each thing, 88 to 88 %" in shown.value
+    assert "most certain first, one of each thing. Page 1 of 1: 1, 88 to 88 % certain" in shown.value
 
 
 def test_mistakes_browser():
@@ -74,12 +74,13 @@ def test_mistakes_browser():
 
     split = ImageSplit(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), LABELS, ("cat", "dog"))
     panel = panels.mistakes_browser(split, Evaluation(0.0, 0.5, LOGITS, LABELS), explain)
-    order, true, answer, speaks_for = panel.children[0].children
+    order, true, answer, speaks_for, _ = panel.children[0].children
     shown = panel.children[1]
     assert "2 mistakes (any class taken for any other)" in shown.value and asked == [(2, [1, 1])]
-    assert "the 2 most certain ones, 88 to 73 %" in shown.value and "2 test images that the network" in shown.value
+    assert "most certain first. Page 1 of 1: 2, 88 to 73 % certain" in shown.value
+    assert "2 test images that the network" in shown.value
     order.value = False
-    assert "the 2 least certain ones, 73 to 88 %" in shown.value
+    assert "least certain first. Page 1 of 1: 2, 73 to 88 % certain" in shown.value
     speaks_for.value = "the true class"
     assert asked[-1] == (2, [0, 0]) and "what speaks for the true class" in shown.value
     true.value = 1
@@ -88,11 +89,24 @@ def test_mistakes_browser():
     assert "2 mistakes (cat taken for dog)" in shown.value
 
 
+def test_the_browser_turns_pages_and_a_kind_with_fewer_shows_its_last():
+    split = ImageSplit(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), LABELS, ("cat", "dog"))
+    logits = LOGITS.clone()
+    logits[2] = torch.tensor([0.5, 0.0])  # now the dog is a mistake as well
+    panel = panels.mistakes_browser(split, Evaluation(0.0, 0.2, logits, LABELS), lambda *_: torch.rand(1, 8, 8), 1)
+    (_, true, _, _, page), shown = panel.children[0].children, panel.children[1]
+    assert page.max == 3 and "Page 1 of 3: 1, 88 to 88 % certain" in shown.value
+    page.value = 3
+    assert "Page 3 of 3: 1, 62 to 62 % certain" in shown.value
+    true.value = 0
+    assert "Page 2 of 2: 1, 73 to 73 % certain" in shown.value
+
+
 def test_a_menu_shows_what_was_chosen_also_where_that_is_any():
     split = ImageSplit(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), LABELS, ("cat", "dog"))
     panel = panels.mistakes_browser(split, Evaluation(0.0, 0.5, LOGITS, LABELS), lambda *_: torch.rand(2, 8, 8))
     controls, shown = panel.children
-    for menu in controls.children:
+    for menu in controls.children[:-1]:
         for entry in (*range(len(menu.options)), 0):
             menu.index = entry
             assert menu.index == entry, f"the menu {menu.description!r} is blank"

@@ -60,6 +60,7 @@ WEIGHTED = [layer for layer in TABLE if layer.parameters]
 MEMORY = {depth + 1: dict.fromkeys(plots_05.PART_COLOURS, 1e5 * (depth + 1)) for depth in range(len(WEIGHTED))}
 GAP = [Interval(0.4, 0.33, 0.48), Interval(0.8, 0.76, 0.84), Interval(0.92, 0.9, 0.95)]
 TWO = {"frozen": [history(), history()], "full": [history(), history()]}
+CONTENDERS = ("frozen", "full", "LP-FT")
 
 FIGURES = {
     "images": lambda: figures.images(SPLIT.images[:8], CLASSES[:8], columns=8, alt="Eight images of eight classes."),
@@ -92,7 +93,10 @@ FIGURES = {
     "layer_view": lambda: plots_02.layer_view(IMAGE, BLOCKS[2], MAPS, list(range(8)), (6, 6)),
     "learning_rate": lambda: plots_04.learning_rate([0.0, 0.001, 0.0005, 0.0], 2),
     "training_curves": lambda: plots_04.training_curves(TWO),
-    "learning_rate_search": lambda: plots_04.learning_rate_search({m: {0.001: 0.4, 0.01: 0.6} for m in TWO}),
+    "learning_rate_search": lambda: plots_04.learning_rate_search(
+        {m: {0.001: [0.4, 0.5], 0.003: [0.6, 0.7], 0.01: [0.6, 0.5]} for m in CONTENDERS}),
+    "contest": lambda: plots_04.contest({m: [0.3, 0.42, 0.35] for m in CONTENDERS},
+                                        dict.fromkeys(CONTENDERS, Interval(0.36, 0.3, 0.41))),
     "confusion": lambda: plots_04.confusion(1 + np.diag(range(0, 50, 5)), CLASSES),
     "mistakes": lambda: plots_04.mistakes(SPLIT, EVALUATION, EVALUATION.mistakes()[:8], torch.rand(8, 96, 96)),
     "freeze_depth": lambda: plots_05.freeze_depth(WEIGHTED, MEMORY, depth=3),
@@ -352,9 +356,9 @@ def test_images_need_no_title_for_an_alt_text(monkeypatch):
 def test_tables_have_headers(monkeypatch):
     shown = []
     monkeypatch.setattr(plots_04, "display", lambda table: shown.append(table.data))
-    by_method = lambda value: dict.fromkeys(TWO, value)
-    plots_04.comparison_table(by_method([EVALUATION]), by_method([(None, history())]), by_method(10),
-                              by_method({"weights": 1}), by_method(None), by_method(0.1))
+    by_method = lambda value: dict.fromkeys(CONTENDERS, value)
+    plots_04.comparison_table(by_method([EVALUATION]), by_method(1.5), by_method(10), by_method({"weights": 1}),
+                              by_method(None), by_method(0.1))
     header, line, *rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in shown[0].splitlines()]
     assert all(header) and len(rows) > 3 and all(all(row) and len(row) == len(header) for row in rows)
 

@@ -16,10 +16,10 @@ HELPERS, TESTS = ROOT / "helpers", ROOT / "tests"
 # A helper imports only what stands before it. A lesson's own figures, panels and checks come last; they may use all
 # that lessons share and one another in this order, and nothing of another lesson.
 ORDER = ("install", "shipped", "progress", "fetch.downloads", "fetch.stl10", "fetch.weights", "images", "intervals",
-         "evidence", "pictures", "drawings", "composition", "sketches", "pocket", "letters", "source", "datasets",
-         "preprocess", "plans", "pretrained", "networks", "lab", "hardware", "inference", "guessers", "features",
-         "history", "checkpoints", "training", "anatomy", "drift", "gradcam", "first_layer", "figures", "animation",
-         "panel", "pad", "verdict")
+         "evidence", "pictures", "drawings", "composition", "sketches", "pocket", "letters", "folds", "source",
+         "datasets", "preprocess", "plans", "pretrained", "networks", "lab", "hardware", "inference", "guessers",
+         "features", "history", "checkpoints", "training", "anatomy", "drift", "gradcam", "first_layer", "figures",
+         "animation", "panel", "pad", "verdict")
 LESSON = ("plots", "panels", "checks")
 
 

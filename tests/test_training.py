@@ -79,7 +79,7 @@ def test_on_epoch_sees_every_epoch_and_may_end_training(points):
 
 
 def test_without_validation_data_the_last_epoch_counts(points, tmp_path):
-    """The same training, epoch by epoch; only nobody looks, and so nothing is chosen. A checkpoint resumes it as well."""
+    """The same training, epoch by epoch; only nobody looks, and so nothing is chosen. A checkpoint resumes it, too."""
     def stop(history):
         if len(history.epochs) == 2:
             raise KeyboardInterrupt

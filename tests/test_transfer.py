@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from helpers import evidence, figures
+from helpers import evidence, figures, folds
 from helpers.intervals import things_of
-from tests.benchmarks import folds, transfer
+from tests.benchmarks import transfer
 
 NAMES = transfer.TARGETS
 

@@ -48,8 +48,11 @@ def two_rates(answer, model: nn.Module) -> str:
 
 
 @exercise("Exercise 4.3")
-def in_between(answer, val, preprocess, frozen_runs) -> str:
-    """Exercise 4.3: a trained VGG with frozen `features`; reports its validation accuracy beside the frozen runs'."""
+def in_between(answer, val, preprocess, frozen: list[float]) -> str:
+    """Exercise 4.3: a trained VGG with frozen `features`; reports its validation accuracy beside the frozen heads'.
+
+    `frozen`: theirs, 0 to 1, one for each draw of the labels.
+    """
     own = accuracy_of(answer, val, preprocess)
     if not isinstance(answer, VGG):
         raise NotYet("The answer is the whole network, as networks.build returns it.")
@@ -60,9 +63,8 @@ def in_between(answer, val, preprocess, frozen_runs) -> str:
         raise NotYet(f"{wrong[0]} does not require grad: all of the classifier should learn.")
     if own < 2 / len(val.classes):
         raise NotYet(f"Its validation accuracy is {100 * own:.1f} %, hardly more than guessing: was it trained?")
-    others = [100 * history.best_accuracy for _, history in frozen_runs]
-    return (f"In between: {100 * own:.1f} % on the validation images; frozen: {min(others):.1f} to {max(others):.1f} "
-            "%. Was your prediction right?")
+    return (f"In between: {100 * own:.1f} % on the validation images; frozen: {100 * min(frozen):.1f} to "
+            f"{100 * max(frozen):.1f} %. Was your prediction right?")
 
 
 @exercise("Exercise 4.4")

@@ -6,7 +6,7 @@ import numpy as np
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
-from helpers.figures import BLUE, GREY, METHOD_COLOURS, METHOD_MARKERS, ORANGE, ink, page, show
+from helpers.figures import BLUE, GREY, METHOD_COLOURS, METHOD_MARKERS, ORANGE, bars, ink, page, show
 
 
 def learning_rate(rates: list[float], epochs: int) -> None:
@@ -24,7 +24,7 @@ def training_curves(histories: dict[str, list]) -> None:
 
     `histories[method]`: a `History` for each seed; with several, thin lines are seeds and the thick one is their mean.
     """
-    figure = Figure(figsize=(9.5, 3.9))
+    figure = Figure(figsize=(9.5, 2.9))
     axes = figure.subplots(1, 2)
     for method, runs in histories.items():
         colour = METHOD_COLOURS[method]
@@ -36,43 +36,81 @@ def training_curves(histories: dict[str, list]) -> None:
                     axis.plot(epochs, lines.T, style, color=colour, linewidth=0.8, alpha=0.5)
                 axis.plot(epochs, lines.mean(0), style, color=colour, label=f"{method}, {name}")
     axes[0].set(xlabel="epoch", ylabel="loss (cross-entropy)", ylim=(0, None))
-    axes[1].set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 102))
+    axes[1].set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, None))
     for axis in axes:
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[1].legend(loc="lower right")
-    show(figure, f"Training and validation loss and accuracy by epoch for {' and '.join(histories)}.")
+    ends = ", ".join(f"{method} {100 * np.mean([run.column(f'{part}_accuracy')[-1] for run in runs]):.0f} % in {name}"
+                     for method, runs in histories.items() for part, name in (("train", "training"),
+                                                                              ("val", "validation")))
+    show(figure, f"Training and validation loss and accuracy by epoch. Accuracy in the last epoch: {ends}.")
 
 
-def learning_rate_search(search: dict[str, dict[float, float]]) -> None:
-    """Validation accuracy (0 to 1) against learning rate, a line for each method; the best is ringed."""
-    figure = Figure(figsize=(7, 3.8))
+def learning_rate_search(search: dict[str, dict[float, list[float]]]) -> None:
+    """Validation accuracy against peak learning rate, a line for each method; the best rate of each is ringed.
+
+    `search[method][rate]`: the accuracy (0 to 1) in each draw of the labels. The line is their mean, and the bars reach
+    from the lowest to the highest.
+    """
+    figure = Figure(figsize=(7.5, 3.9))
     axis = figure.add_subplot()
+    told = []
     for method, scores in search.items():
-        rates, values = list(scores), [100 * v for v in scores.values()]
-        axis.plot(rates, values, color=METHOD_COLOURS[method], marker=METHOD_MARKERS[method], label=method)
-        best = int(np.argmax(values))
-        axis.plot(rates[best], values[best], "o", markersize=18, fillstyle="none", color=METHOD_COLOURS[method])
-    axis.set(xscale="log", xlabel="peak learning rate", ylabel="validation accuracy (%)", ylim=(0, 105))
-    axis.legend(loc="lower left")
-    show(figure, f"Validation accuracy against learning rate for {' and '.join(search)}; the best of each is ringed.")
+        rates, values = list(scores), 100 * np.array(list(scores.values()))
+        mean, colour = values.mean(1), METHOD_COLOURS[method]
+        axis.errorbar(rates, mean, yerr=[mean - values.min(1), values.max(1) - mean], color=colour, capsize=4,
+                      elinewidth=1.2, marker=METHOD_MARKERS[method], label=method)
+        best = int(np.argmax(mean))
+        axis.plot(rates[best], mean[best], "o", markersize=18, fillstyle="none", color=colour)
+        told.append(f"{method} {mean[best]:.0f} % at {rates[best]:.0e}")
+    axis.set(xscale="log", xlabel="peak learning rate (of the pre-trained layers, where they learn)",
+             ylabel="validation accuracy (%)")
+    figure.legend(loc="outside upper center", ncols=len(search),
+                  title="line: mean of the draws; bar: lowest to highest; ring: best")
+    show(figure, f"Validation accuracy against learning rate. Best on average: {', '.join(told)}.")
 
 
-def comparison_table(results: dict, runs: dict, trained: dict, memory: dict, peak: dict, rates: dict) -> None:
-    """The outcome as a table: a column for each method, with mean and range of the test accuracy over the seeds.
+def contest(scores: dict[str, list[float]], intervals: dict) -> None:
+    """The exam's accuracy of each method in every draw of the labels, and their mean with its interval.
 
-    `memory` holds the parts of a step's memory in bytes, `peak` what was measured on a GPU, or None.
+    `scores[method]`: 0 to 1, draw by draw in the same order, so that a line can join what learnt from the same images;
+    `intervals[method]`: an `Interval` around their mean.
+    """
+    figure = Figure(figsize=(7.5, 3.1))
+    axis = figure.add_subplot()
+    lines = axis.plot(np.arange(len(scores)), 100 * np.array(list(scores.values())), "o-", color=GREY, linewidth=1,
+                      markersize=4, alpha=0.7)
+    lines[0].set_label("one draw of the labels")
+    for x, (method, interval) in enumerate(intervals.items()):
+        middle, reach = bars([interval])
+        axis.errorbar(x + 0.09, middle, yerr=reach, fmt=METHOD_MARKERS[method], color=METHOD_COLOURS[method],
+                      markersize=10, capsize=5)
+    axis.errorbar([], [], yerr=[], fmt="o", color="black", capsize=5, label="mean; bar: 95 % interval over things")
+    axis.set_xticks(np.arange(len(scores)), scores)
+    axis.yaxis.get_major_locator().set_params(integer=True)
+    axis.set(ylabel="accuracy in the exam (%)", xlim=(-0.4, len(scores) - 0.6))
+    axis.grid(axis="x", visible=False)
+    figure.legend(loc="outside upper center", ncols=2)
+    told = ", ".join(f"{method} {interval}" for method, interval in intervals.items())
+    show(figure, f"Accuracy in the exam, mean over {len(lines)} draws of the labels with 95 % intervals: {told}.")
+
+
+def comparison_table(results: dict, seconds: dict, trained: dict, memory: dict, peak: dict, rates: dict) -> None:
+    """The outcome as a table: a column for each method, with mean and range of the exam's accuracy over the draws.
+
+    `results[method]`: an `Evaluation` for each draw; `seconds`: what training took, on average; `memory` holds the
+    parts of a step's memory in bytes, `peak` what was measured on a GPU, or None.
     """
     columns = []
     for method, evaluations in results.items():
         scores = [100 * evaluation.accuracy for evaluation in evaluations]
-        seconds = np.mean([history.column("seconds") for _, history in runs[method]])
         columns.append({
             "quantity": method,
-            "test accuracy, mean of the seeds": f"{np.mean(scores):.1f} %",
-            "lowest and highest seed": f"{min(scores):.1f} to {max(scores):.1f} %",
-            "peak learning rate": f"{rates[method]:g}",
+            "accuracy in the exam, mean of the draws": f"{np.mean(scores):.1f} %",
+            "lowest and highest draw": f"{min(scores):.1f} to {max(scores):.1f} %",
+            "peak learning rate": f"{rates[method]:.0e}",
+            "seconds to train, on average": f"{seconds[method]:.1f}",
             "trained parameters": f"{trained[method]:,}",
-            "seconds per epoch": f"{seconds:.3f}",
             "memory of a training step": f"{sum(memory[method].values()) / 1e6:.0f} MB",
             "peak memory, measured on the GPU": f"{peak[method] / 1e6:.0f} MB" if peak[method] else "no GPU",
         })
@@ -83,7 +121,7 @@ def comparison_table(results: dict, runs: dict, trained: dict, memory: dict, pea
 def confusion(counts, classes) -> None:
     """Confusion matrix (classes, classes) of counts: rows are true classes, columns the network's answers."""
     counts = np.asarray(counts)
-    figure = Figure(figsize=(7.2, 6.2))
+    figure = Figure(figsize=(6.8, 5.5))
     axis = figure.add_subplot()
     shares = counts / counts.sum(1, keepdims=True)
     shown = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -118,7 +156,7 @@ def mistakes(split, evaluation, chosen, maps) -> None:
         sheet[top : top + height, left : left + width] = image
         sheet[top : top + height, left + width : left + 2 * width] = 0.35 * image.mean(2, keepdims=True) + 0.65 * heat
         truth = split.classes[evaluation.labels[k]]
-        words = f"{split.classes[answers[k]]}, {100 * confidences[k]:.0f} %\n(is a {truth})"
+        words = f"{split.classes[answers[k]]}, {100 * confidences[k]:.0f} %\n(in truth: {truth})"
         axis.text(left + width, top - 4, words, ha="center", va="bottom", fontsize=12, linespacing=1.1)
     axis.imshow(sheet)
     pairs = ", ".join(f"{split.classes[evaluation.labels[k]]} taken for {split.classes[answers[k]]}" for k in chosen)

@@ -16,12 +16,11 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from helpers import composition, drawings, networks
+from helpers import composition, drawings, folds, networks
 from helpers.inference import evaluate
 from helpers.intervals import accuracy_interval, things_of
 from helpers.preprocess import Preprocess
 from helpers.training import fit
-from tests.benchmarks import folds
 from tests.benchmarks.transfer import EPOCHS, NAME, RECIPE, TARGETS
 
 # Of the artists with 50 to 80 pictograms of whom the source task has nothing, the three who drew the most classes:

@@ -35,11 +35,11 @@ import torch
 from torch import nn
 
 from helpers import evidence, features, figures, networks
+from helpers.folds import FOLDS, exam, lessons, validation
 from helpers.inference import evaluate
 from helpers.intervals import accuracy_interval, paired_difference, things_of
 from helpers.preprocess import Preprocess
 from helpers.training import fit
-from tests.benchmarks.folds import FOLDS, exam, lessons, validation
 
 NAME, SCRATCH = "pocket_vgg", "pocket_vgg_bn"
 RUNS, OUT, PICTURE = Path("build/transfer.jsonl"), evidence.FILE, evidence.FILE.with_name("results.png")

@@ -21,7 +21,7 @@ SECONDS = 400  # for all cells of a notebook: many times what the slowest takes
 PANELS = {
     "02": {"layer_explorer": ["image", "layer", "channel"]},
     "03": {"augmentation": ["padding", "crop", "flip", "rotation", "brightness", "hue", "seed"]},
-    "04": {"mistakes_browser": ["answer", "order", "heat map"]},
+    "04": {"mistakes_browser": ["page", "answer", "order", "heat map"]},
     "05": {"freeze_depth": ["depth"]},
 }
 TRAININGS = {"05": "LiveTraining"}  # notebook -> the function that makes a panel with Start and Stop

@@ -86,12 +86,14 @@ def test_03_measures_stl10_and_normalises_as_the_weights_want(results, world):
     assert re.search(rf"^red\b.*\b{line}\b", result.text, re.MULTILINE)
 
 
-def test_04_trains_frozen_and_full(results):
+def test_04_compares_three_contenders_in_pairs(results):
     result = results["04"].result()
     check(result)
     assert re.search(r"\bsame logits\b.*: True$", result.text, re.MULTILINE)
-    assert re.search(r"^\| trained parameters \| 650 \| [\d,]+ \|$", result.text, re.MULTILINE)
-    assert re.search(r"\bfull - frozen\b.*\b12\b", result.text)
+    assert re.search(r"^\| trained parameters \| 650 \| ([\d,]+) \| \1 \|$", result.text, re.MULTILINE)
+    for pair in ("full - frozen", "LP-FT - frozen", "LP-FT - full"):
+        assert re.search(rf"^{pair}: .* points .*: (higher|lower|undecided)$", result.text, re.MULTILINE)
+    assert re.search(r"^Decided, with 12 labels per class, .* 400 things: ", result.text, re.MULTILINE)
 
 
 def test_05_goes_down_to_every_depth(results):

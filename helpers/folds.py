@@ -1,7 +1,8 @@
-"""The targets of the benchmark, their things dealt into five folds, and pictures of them.
+"""Three targets, near to the source task, in the middle and far from it: their things, dealt into five folds, and
+pictures of them.
 
 Each thing is examined once: fold k examines the things of part k, chooses on those of part k + 1, and learns from the
-other three. What is near, middle and far is told in `tests.benchmarks.transfer`.
+other three. `evidence` holds what was measured on them beforehand; with these folds any of it can be measured again.
 """
 from __future__ import annotations
 
