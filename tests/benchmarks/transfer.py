@@ -88,9 +88,8 @@ def searched(score: Callable[[float], float], first: float) -> dict[float, float
     return scores
 
 
-def fold_of(method: str, name: str, labels: int | None, number: int, head_rate: float, rate: float | None,
-            near: float) -> dict:
-    """Train with `rate` or, without one, search from `near` for the best on validation data; then sit the exam once."""
+def fold_of(method: str, name: str, labels: int | None, number: int, head_rate: float, rate: float) -> dict:
+    """Train with `rate`, from which folds 0 and 1 search for the best on validation data; then sit the exam once."""
     start, found = time.process_time(), {}
 
     def score(rate: float) -> float:
@@ -99,7 +98,7 @@ def fold_of(method: str, name: str, labels: int | None, number: int, head_rate: 
             found["best"], found["rate"] = trained, rate
         return trained[1]
 
-    tried = {rate: score(rate)} if rate else searched(score, near)
+    tried = searched(score, rate) if number < 2 else {rate: score(rate)}
     model, _, preprocess = found["best"]
     result = evaluate(model, exam(name, number), preprocess)
     return {"rate": found["rate"], "validation": tried, "accuracy": result.accuracy,
@@ -119,11 +118,10 @@ def measure(share: int, of: int) -> None:
             for method in FIRST:  # in this order: LP-FT takes the rate that was best for the frozen head
                 if method in done:
                     continue
-                rate = first[method]["rate"] if number > 1 else None
-                near = first[method]["rate"] if number == 1 else FIRST[method]
+                rate = first[method]["rate"] if number else FIRST[method]
                 head_rate = done["frozen"]["rate"] if "frozen" in done else 0.0
                 done[method] = {"target": name, "labels": labels, "fold": number, "method": method,
-                                "device": DEVICE, **fold_of(method, name, labels, number, head_rate, rate, near)}
+                                "device": DEVICE, **fold_of(method, name, labels, number, head_rate, rate)}
                 with RUNS.open("a", encoding="utf-8") as file:
                     file.write("\n" + json.dumps(done[method]) + "\n")  # after a line that was cut off, on a new one
                 if number == 0:
