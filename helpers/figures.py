@@ -176,6 +176,35 @@ def bars(intervals) -> tuple[np.ndarray, np.ndarray]:
     return middle, np.stack([middle - low, high - middle])
 
 
+WORD_COLOURS = {"lower": ORANGE, "undecided": GREY, "higher": BLUE}  # the words of `intervals.Difference`
+
+
+def effects(differences: dict, label: str, bar: str = "95 % interval over things", single: dict | None = None) -> None:
+    """Each of several `Difference`s as a dot, and its 95 % interval as a bar, beside a line at zero: no difference.
+
+    The colour says what is decided. `differences[row]`, from top to bottom; `label` says what was subtracted from what,
+    and `bar` what the bars are. `single[row]`: the estimates (-1 to 1) of the draws of which the row is the mean, as
+    small crosses.
+    """
+    figure = Figure(figsize=(9, 1.25 + 0.35 * len(differences)))
+    axis = figure.add_subplot()
+    axis.axvline(0, color="black", linewidth=1.5)
+    for k, (row, difference) in enumerate(differences.items()):
+        middle, low, high = (100 * value for value in (difference.estimate, difference.low, difference.high))
+        colour = WORD_COLOURS[difference.word]
+        axis.plot([low, high], [-k, -k], color=colour, linewidth=5, alpha=0.45, solid_capstyle="butt")
+        axis.plot(middle, -k, "o", color=colour, markersize=9)
+        if single:
+            axis.plot(100 * np.array(single[row]), [-k] * len(single[row]), "x", color="black", markersize=7)
+        axis.text(1.02, -k, str(difference), va="center", transform=axis.get_yaxis_transform(), fontsize=11)
+    axis.set_yticks(-np.arange(len(differences)), differences)
+    crosses = "; crosses: single draws" if single else ""
+    axis.set(xlabel=f"{label}, in points\ndot: measured; bar: {bar}{crosses}", ylim=(0.6 - len(differences), 0.6))
+    axis.grid(axis="y", visible=False)
+    told = "; ".join(f"{row}: {difference}" for row, difference in differences.items())
+    show(figure, f"{label[:1].upper()}{label[1:]}, with 95 % intervals. {told}.")
+
+
 def transfer_curves(rows, file=None) -> None:
     """Accuracy against labels per class, a panel for each target, a line for each method.
 

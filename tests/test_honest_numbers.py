@@ -87,8 +87,8 @@ def run(notebook: str, drawings: bool) -> tuple[Spy, dict]:
         "train": splits["train"], "datasets": SimpleNamespace(load=lambda data, name, cache: splits[name]),
         "Difference": Difference, "things_of": things_of, "accuracy_interval": accuracy_interval,
         "paired_difference": paired_difference,
-        "training": spy, "inference": spy, "features": spy, "figures": SimpleNamespace(images=silent),
-        "plots": SimpleNamespace(effects=silent, gap_in_parts=silent), "Progress": Progress,
+        "training": spy, "inference": spy, "features": spy, "figures": SimpleNamespace(images=silent, effects=silent),
+        "plots": SimpleNamespace(gap_in_parts=silent), "Progress": Progress,
         "lab": SimpleNamespace(backbone="pocket_vgg", data="", device="cpu", rate=1e-3, seed=0, cache=None),
         # a mirror image is known by its key, a shifted one would not be
         "Preprocess": lambda mean, std, padding=0, flip=0.5: Preprocess(mean, std, 0, flip),

@@ -106,10 +106,10 @@ FIGURES = {
         {"in every epoch": {1: 0.5, 3: 0.6, 11: 1.4}, "once, and kept": {1: 0.01, 3: 0.02, 11: 1.4}}, MEMORY),
     "moved": lambda: plots_05.moved({f"classifier.{k}": [0.1 * k, 0.2] for k in range(8)}, {
         pair: {f"block {k}": 0.9 for k in range(5)} for pair in ("before and after", "control: random weights")}),
-    "differences": lambda: plots_05.differences(
+    "effects of passes": lambda: figures.effects(
         {"dark images": Difference(-0.1, -0.15, -0.05), "cured": Difference(0.0, 0.0, 0.0)}, "after minus before"),
-    "differences of draws": lambda: plots_05.differences(
-        {"rates that fall": Difference(0.02, -0.01, 0.04)}, "a minus b", {"rates that fall": [-0.01, 0.05]}),
+    "effects of draws": lambda: figures.effects(
+        {"rates that fall": Difference(0.02, -0.01, 0.04)}, "a minus b", single={"rates that fall": [-0.01, 0.05]}),
     "picture_answers": lambda: plots_04.picture_answers(IMAGE, {
         "before: 91 classes": [("animal-mammal", 0.6), ("x", 0.1)], "after: 10 classes": [("cat", 0.5), ("dog", 0.3)]}),
     "draws": lambda: plots_03.draws(IMAGE, noise(12, 3, 96, 96)),
@@ -118,7 +118,7 @@ FIGURES = {
     "crop_windows": lambda: plots_03.crop_windows(noise(3, 104, 104), [(0, 0), (2, 7), (8, 5)], 96),
     "before_and_after": lambda: plots_03.before_and_after({"hue + 120°": ("red light", IMAGE, IMAGE),
                                                         "upside down": ("car", IMAGE, IMAGE)}, "The same label?"),
-    "effects": lambda: plots_03.effects({
+    "effects": lambda: figures.effects({
         "mine, from the start": Difference(0.02, -0.01, 0.04), "none at all": Difference(-0.2, -0.31, -0.11),
         "quarter turns": Difference(0.1, 0.05, 0.14)}, "accuracy minus that with the backbone's own"),
     "gap_in_parts": lambda: plots_03.gap_in_parts({"without": GAP, "with": [GAP[0], GAP[2], GAP[2]]}),
@@ -203,7 +203,7 @@ def test_ink_can_be_read_on_any_colour():
 @pytest.mark.parametrize("sight", SIGHT)
 def test_colours_can_be_told_apart(sight):
     assert closest(figures.METHOD_COLOURS, sight) > 25
-    assert closest(plots_03.WORD_COLOURS, sight) > 20
+    assert closest(figures.WORD_COLOURS, sight) > 20
     assert closest({exam: colour for exam, (colour, _) in plots_03.EXAMS.items()}, sight) > 20
     assert closest(PALETTE, sight) > 14
 

@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 from helpers.figures import BLUE, GREEN, GREY, ORANGE, PINK, outline, page, picture, show
 
 CHANNEL_COLOURS = (("red", ORANGE, "-"), ("green", GREEN, "--"), ("blue", BLUE, "-."))
-WORD_COLOURS = {"lower": ORANGE, "undecided": GREY, "higher": BLUE}  # the words of `intervals.Difference`
 # The exams of a trained network, from the hardest to the easiest: what each is made of, its colour and its marker.
 EXAMS = {"other things": (GREY, "o"), "training images, moved": (PINK, "D"),
          "training images, as they are": (BLUE, "s")}
@@ -92,29 +91,6 @@ def before_and_after(pairs: dict, question: str) -> None:
         column[1].set_title(f"{change}:\n{name}?", fontsize=12)
     figure.suptitle(question, weight="bold")
     show(figure, f"{question} Changes, each with the image before and after: {', '.join(pairs)}.")
-
-
-def effects(differences: dict, label: str, bar: str = "95 % interval over things") -> None:
-    """Each of several `Difference`s as a dot, and its 95 % interval as a bar, beside a line at zero: no difference.
-
-    The colour says what is decided. `differences[row]`, from top to bottom; `label` says what was subtracted from what,
-    and `bar` what the bars are.
-    """
-    figure = Figure(figsize=(9, 1.25 + 0.35 * len(differences)))
-    axis = figure.add_subplot()
-    axis.axvline(0, color="black", linewidth=1.5)
-    for k, difference in enumerate(differences.values()):
-        middle, low, high = (100 * value for value in (difference.estimate, difference.low, difference.high))
-        colour = WORD_COLOURS[difference.word]
-        axis.plot([low, high], [-k, -k], color=colour, linewidth=5, alpha=0.45, solid_capstyle="butt")
-        axis.plot(middle, -k, "o", color=colour, markersize=9)
-        axis.text(1.02, -k, str(difference), va="center", transform=axis.get_yaxis_transform(), fontsize=11)
-    axis.set_yticks(-np.arange(len(differences)), differences)
-    axis.set(xlabel=f"{label}, in points\ndot: measured; bar: {bar}",
-             ylim=(0.6 - len(differences), 0.6))
-    axis.grid(axis="y", visible=False)
-    told = "; ".join(f"{row}: {difference}" for row, difference in differences.items())
-    show(figure, f"{label[:1].upper()}{label[1:]}, with 95 % intervals. {told}.")
 
 
 def gap_in_parts(scores: dict) -> None:

@@ -18,7 +18,7 @@ def freeze_depth(layers, memory: dict, depth: int) -> None:
     layer is what training costs if it and all layers behind it learn.
     """
     figure = Figure(figsize=(9.5, 4.9), layout="none")
-    drawing, bars = figure.subplots(2, 1, height_ratios=[1, 1.25])
+    drawing, costs = figure.subplots(2, 1, height_ratios=[1, 1.25])
     figure.subplots_adjust(0.085, 0.19, 0.995, 0.93, hspace=0.2)
     first = len(layers) - depth  # the first one that learns
     for x, layer in enumerate(layers):
@@ -35,16 +35,16 @@ def freeze_depth(layers, memory: dict, depth: int) -> None:
     places, bottom = np.arange(len(layers))[::-1], np.zeros(len(layers))
     for part, colour in PART_COLOURS.items():
         sizes = np.array([memory[d][part] for d in range(1, len(layers) + 1)]) / 1e6
-        for bar in bars.bar(places, sizes, bottom=bottom, width=0.62, color=colour, label=part, alpha=0.3):
+        for bar in costs.bar(places, sizes, bottom=bottom, width=0.62, color=colour, label=part, alpha=0.3):
             if round(bar.get_x() + 0.31) == first:
                 bar.set_alpha(1)
         bottom += sizes
-    bars.text(first, bottom[depth - 1] + 0.02 * bottom.max(), f"{bottom[depth - 1]:.1f}", ha="center", weight="bold")
-    bars.set(ylabel="memory of a step (MB)", xlim=(-0.6, len(layers) - 0.4), ylim=(0, 1.15 * bottom.max()))
-    bars.set_xticks([])  # names are plain text: ticks take a third of the time that the whole figure does
+    costs.text(first, bottom[depth - 1] + 0.02 * bottom.max(), f"{bottom[depth - 1]:.1f}", ha="center", weight="bold")
+    costs.set(ylabel="memory of a step (MB)", xlim=(-0.6, len(layers) - 0.4), ylim=(0, 1.15 * bottom.max()))
+    costs.set_xticks([])  # names are plain text: ticks take a third of the time that the whole figure does
     for x, layer in enumerate(layers):
-        bars.text(x + 0.25, -0.03 * bars.get_ylim()[1], layer.name, rotation=40, ha="right", va="top", fontsize=11)
-    legend = bars.legend(loc="lower right", bbox_to_anchor=(1, 0.99), ncols=4, handlelength=1.2, columnspacing=1.2)
+        costs.text(x + 0.25, -0.03 * costs.get_ylim()[1], layer.name, rotation=40, ha="right", va="top", fontsize=11)
+    legend = costs.legend(loc="lower right", bbox_to_anchor=(1, 0.99), ncols=4, handlelength=1.2, columnspacing=1.2)
     for handle in legend.legend_handles:
         handle.set_alpha(1)
     learn = f"the last {depth} of {len(layers)} layers" if depth < len(layers) else f"all {depth} layers"
@@ -146,34 +146,6 @@ def moved(drift: dict, alike: dict) -> None:
     most = list(drift)[int(shares.mean(1).argmax())]
     show(figure, f"Weights moved farthest in {most}, by {shares.mean(1).max():.1f} % of their length. "
                  f"Likeness of features, {told}.")
-
-
-WORD_COLOURS = {"lower": ORANGE, "undecided": GREY, "higher": BLUE}  # the words of `intervals.Difference`
-
-
-def differences(found: dict, label: str, single: dict | None = None) -> None:
-    """Each of several `Difference`s as a dot with its 95 % interval as a bar, beside a line at zero: no difference.
-
-    `found[row]`, from top to bottom; `label` says what was subtracted from what. `single[row]`: the estimates (-1 to 1)
-    of the draws of which the row is the mean, as small crosses.
-    """
-    figure = Figure(figsize=(9.5, 1.35 + 0.42 * len(found)))
-    axis = figure.add_subplot()
-    axis.axvline(0, color="black", linewidth=1.5)
-    for k, (row, difference) in enumerate(found.items()):
-        middle, low, high = (100 * value for value in (difference.estimate, difference.low, difference.high))
-        colour = WORD_COLOURS[difference.word]
-        axis.plot([low, high], [-k, -k], color=colour, linewidth=6, alpha=0.4, solid_capstyle="butt")
-        axis.plot(middle, -k, "o", color=colour, markersize=9)
-        if single:
-            axis.plot(100 * np.array(single[row]), [-k] * len(single[row]), "x", color="black", markersize=7)
-        axis.text(1.02, -k, str(difference), va="center", transform=axis.get_yaxis_transform(), fontsize=11)
-    axis.set_yticks(-np.arange(len(found)), found)
-    marks = "dot: measured; bar: 95 % interval over things" + ("; crosses: single draws" if single else "")
-    axis.set(xlabel=f"{label}, in points\n{marks}", ylim=(0.6 - len(found), 0.6))
-    axis.grid(axis="y", visible=False)
-    told = "; ".join(f"{row}: {difference}" for row, difference in found.items())
-    show(figure, f"{label[:1].upper()}{label[1:]}, with 95 % intervals. {told}.")
 
 
 def decision_sheet(rows: list[tuple[str, str, str]]) -> None:
