@@ -99,7 +99,7 @@ def _together(leaders: list[int]) -> list[list[int]]:
 
 def _structure(found: Audit, beside: list[str]) -> list[str]:
     """Classes that are empty or alone, and those that a split lacks."""
-    points = [f"{listed(beside)} stand beside the splits, and are not read."] if beside else []
+    points = [f"Not read, because it stands beside the splits: {listed(beside)}."] if beside else []
     for split, one in found.albums.items():
         try:
             photographs.class_names(one.listing, None)
@@ -126,16 +126,20 @@ def _twins(found: Audit) -> list[str]:
     """Copies and look-alikes, the worst first: in two splits, in two classes, in one class."""
     points = []
     copied = {frozenset(group) for group in found.copies}
-    for word, groups in (("the same file", found.copies),
-                         ("pictures that look the same", [g for g in found.lookalikes if frozenset(g) not in copied])):
-        for where, part in (("in two splits: the exam would ask what was learnt by heart", 0),
-                            ("in two classes: one of them is wrong", 1)):
-            worst = [group for group in groups if len({found.places[k][part] for k in group}) > 1]
-            if worst:
-                points.append(f"{counted(len(worst), 'time')} {word} {where} ({_examples(found, worst)}).")
-        plain = [group for group in groups if len({found.places[k] for k in group}) == 1]
-        if plain:
-            points.append(f"{counted(len(plain), 'time')} {word} in one class ({_examples(found, plain)}).")
+    looks = [group for group in found.lookalikes if frozenset(group) not in copied]
+    for thing, groups, sure in (("file", found.copies, "is"), ("group of look-alikes", looks, "may be")):
+        homes = [({found.places[k][0] for k in group}, {found.places[k] for k in group}) for group in groups]
+        kinds = (("in two splits, so that the exam would ask what was learnt by heart", [len(s) > 1 for s, _ in homes]),
+                 (f"in two classes, so that one label {sure} wrong",
+                  [len({name for _, name in places}) > 1 for _, places in homes]),
+                 ("more than once in one class" if thing == "file" else "in one class",
+                  [len(places) == 1 for _, places in homes]))
+        for where, chosen in kinds:
+            own = [group for group, its in zip(groups, chosen, strict=True) if its]
+            if own:
+                number = f"{len(own):,} {thing.replace(' of', 's of') if ' ' in thing else thing + 's'}"
+                points.append(f"{f'1 {thing} is' if len(own) == 1 else f'{number} are'} {where}: "
+                              f"{_examples(found, own)}.")
     return points
 
 
@@ -214,7 +218,8 @@ def draw(found: Audit) -> None:
                 axis.set_axis_off()
                 if k is not None:
                     picture(axis, found.pixels(k))
+    splits = f" in {', '.join(found.albums)}" if len(found.albums) > 1 else ""
     told = "; ".join(f"{found.classes[k]} {', '.join(map(str, found.counts[:, k]))}" for k in shown)
     with pictures.quiet():  # of signs that no font here has: the table has them
-        show(figure, f"Pictures of each class{f' in {chr(44).join(found.albums)}' if len(found.albums) > 1 else ''}: "
-                     f"{told}.{f' Beside it {len(examples)} pairs that look the same.' if examples else ''}")
+        show(figure, f"Pictures of each class{splits}: {told}."
+                     + (f" Beside it {counted(len(examples), 'pair')} that look the same." if examples else ""))
