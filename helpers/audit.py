@@ -197,7 +197,7 @@ def _columns(text: str) -> int:
 def draw(found: Audit) -> None:
     """How many pictures each class has in each split, and beside it some that look the same."""
     shown = _ends(np.argsort(found.counts.sum(0), kind="stable"), BARS)
-    examples = found.lookalikes[:PAIRS]
+    examples = sorted(found.lookalikes, key=lambda group: -len({found.places[k] for k in group}))[:PAIRS]  # worst first
     figure = Figure(figsize=(9.5, max(2.4, 0.26 * len(shown) + 0.9)))
     left, right = figure.subfigures(1, 2, width_ratios=(3, 1)) if examples else (figure, None)
     axis, start = left.subplots(), np.zeros(len(shown), dtype=int)
