@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from helpers import pictures
+from helpers import album as albums
+from helpers import photographs, pictures
 from helpers.composition import SIZE
 from helpers.fetch import downloads
 from helpers.fetch import stl10 as stl10_files
@@ -85,31 +87,32 @@ def stl10(split: str, fold: int | None = None, root: str | Path | None = None) -
     return whole.pick(torch.cat([positions[:-100] for positions in own]))
 
 
-def folder(root: str | Path, size: int = SIZE) -> ImageSplit:
-    """Photographs sorted into one folder per class, as torchvision's `ImageFolder` reads them.
+def folder(root: str | Path, size: int = SIZE, classes: Iterable[str] | None = None) -> ImageSplit:
+    """Photographs sorted into one folder per class; `origin` is each file's path below `root`.
 
-    Each is turned upright, scaled so that its shorter side is `size` pixels, and cut to its central square.
-    Raises `ValueError` if there are no images, if a class has none, or if one can't be read.
+    Each is turned upright, scaled so that its shorter side is `size` pixels, and cut to its central square. Every
+    picture is read that `pictures.read` can read, whatever its name ends in; what is left out, a line says.
+
+    `classes` are the names to label by, for a folder to validate or to test on those of the training folder:
+    `folder("photos/val", classes=train.classes)`. So each name has the same label in both, even if one has no picture
+    here. Without it, the classes are the names of the folders, sorted.
+
+    Raises:
+        ValueError: `root` is no folder of classes, has other classes than `classes`, has one without pictures, or
+            holds pictures that can't be read: all of them are named, each with what to do.
+        MemoryError: there is no room for them.
     """
-    from torchvision.datasets import ImageFolder
-
-    root, images = _path(root), []
     size = whole_number(size, "size", 1, pictures.LARGEST_SIZE)
-    try:
-        files = ImageFolder(str(root), allow_empty=True)
-    except OSError:
-        raise ValueError(f"No images in {root}: put them into one folder per class below it.") from None
-    for label, name in enumerate(files.classes):
-        if label not in files.targets:
-            raise ValueError(f"No images in {root / name}: put some there, or move that folder elsewhere.")
-    for path, _ in files.samples:
-        try:
-            images.append(pictures.read(Path(path).read_bytes(), size))
-        except (OSError, ValueError) as error:
-            why = f"{error.strerror or error}." if isinstance(error, OSError) else error
-            raise ValueError(f"{Path(path).relative_to(root).as_posix()} can't be used. {why}") from error
-    return ImageSplit(torch.cat(images), torch.tensor(files.targets), tuple(files.classes),
-                      tuple(Path(path).name for path, _ in files.samples))
+    found = photographs.listing(root)
+    names = photographs.class_names(found, classes)
+    if found.left_out:
+        print(f"Left out of {found.root}: {found.said()}.")
+    if lacking := [name for name in names if not found.files.get(name)]:
+        print(f"{found.root} has no pictures of {photographs.listed(lacking)}.")
+    album = albums.read(found, size)
+    album.check()
+    places = torch.tensor([names.index(name) for name in found.files])
+    return ImageSplit(album.pixels, places[album.labels], names, tuple(album.names()))
 
 
 def _path(root: str | Path) -> Path:

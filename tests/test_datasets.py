@@ -131,7 +131,8 @@ def test_stl10_is_read_as_it_was_written(stl10):
 
 
 @pytest.fixture
-def photographs(tmp_path):
+def photographs(tmp_path, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("TL_CACHE", str(tmp_path_factory.mktemp("cache")))
     for name in ("left", "right"):
         (tmp_path / name).mkdir()
     picture = np.zeros((40, 60, 3), np.uint8)
@@ -146,7 +147,7 @@ def photographs(tmp_path):
 def test_folder_turns_crops_and_colours(photographs):
     data = datasets.folder(photographs, size=20)
     assert data.images.shape == (2, 3, 20, 20) and data.labels.tolist() == [0, 1]
-    assert (data.classes, data.origin) == (("left", "right"), ("turned.png", "grey.png"))
+    assert (data.classes, data.origin) == (("left", "right"), ("left/turned.png", "right/grey.png"))
     turned = data.images[0, 0].float()
     assert turned[:8].mean() > 190 and turned[12:].mean() < 10
     assert torch.equal(data.images[1], torch.full((3, 20, 20), 77, dtype=torch.uint8))
@@ -155,22 +156,10 @@ def test_folder_turns_crops_and_colours(photographs):
 @pytest.mark.parametrize("damage, told", [
     (cut, "This picture is damaged or incomplete. Copy it again"),
     (scramble, "This is not a picture"), (lambda path: path.write_text("not an image"), "This is not a picture"),
-    (lambda path: (path.unlink(), path.symlink_to("nowhere")), "No such file or directory")])
+    (lambda path: (path.unlink(), path.symlink_to("nowhere")), "It is a link to a file that is not there")])
 def test_folder_names_the_file_that_cannot_be_read(photographs, damage, told):
     damage(photographs / "right" / "grey.png")
     with pytest.raises(ValueError, match=f"^right/grey.png can't be used. {told}.*[.]$"):
-        datasets.folder(photographs)
-
-
-@pytest.mark.parametrize("place", ["nowhere", "left", "left/turned.png"])
-def test_folder_without_classes(photographs, place):
-    with pytest.raises(ValueError, match=f"^No images in .*{place}: put them into one folder per class below it.$"):
-        datasets.folder(photographs / place)
-
-
-def test_folder_with_an_empty_class(photographs):
-    (photographs / "middle").mkdir()
-    with pytest.raises(ValueError, match="^No images in .*middle: put some there, or move that folder elsewhere.$"):
         datasets.folder(photographs)
 
 

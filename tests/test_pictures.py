@@ -4,7 +4,10 @@ import io
 import re
 import subprocess
 import sys
+import threading
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import matplotlib
 import numpy as np
@@ -198,9 +201,9 @@ PHOTO = file(Image.fromarray(np.random.RandomState(0).randint(0, 256, (200, 200,
     (png_of(60_000, 60_000), "too many to read here"),
     (png_of(10_000, 10_000), "too many to read here"),
 ], ids=lambda value: value if isinstance(value, str) else value[4:12].hex())
-def test_refused_with_one_sentence(data, sentence):
-    if data[4:8] == b"ftyp" and b"heic" in data and "HEIF" in pictures.Image.OPEN:
-        pytest.skip("Pillow reads HEIC here")
+def test_refused_with_one_sentence(data, sentence, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as where it is not installed
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
     with pytest.raises(ValueError, match=sentence) as caught:
         pictures.read(data)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 260
@@ -240,12 +243,69 @@ def test_nonsense_never_gives_anything_but_a_sentence():
                 assert str(error) in (pictures.STRANGER, pictures.DAMAGED) or "pixels, too many" in str(error)
 
 
-def test_pillows_own_limit_is_put_back():
-    limit = Image.MAX_IMAGE_PIXELS
-    pictures.read(file(halves()))
-    with pytest.raises(ValueError):
-        pictures.read(b"no picture")
-    assert Image.MAX_IMAGE_PIXELS == limit
+def test_pillows_own_limit_is_left_alone(monkeypatch):
+    """It holds for the whole process: whoever else opens a picture meanwhile, in another thread, relies on it."""
+    limit, seen, opened = Image.MAX_IMAGE_PIXELS, [], dict(Image.OPEN)
+
+    def spy(reader):
+        return lambda *arguments: (seen.append(Image.MAX_IMAGE_PIXELS), reader(*arguments))[1]
+
+    for name in ("JPEG", "PNG"):
+        monkeypatch.setitem(Image.OPEN, name, (spy(opened[name][0]), opened[name][1]))
+    pictures.read(file(halves())), pictures.read(PHOTO)
+    assert seen == [limit] * 2 and Image.MAX_IMAGE_PIXELS == limit
+
+
+def test_a_picture_above_pillows_own_limit(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    left, right = sides(file(halves(), "JPEG", quality=95))
+    assert near(left, RED) and near(right, BLUE)
+
+
+def test_damaged_files_and_strangers_are_told_apart():
+    for data, kind in ((PHOTO[:5000], pictures.Damaged), (b"hello", pictures.Stranger), (b"", pictures.Stranger)):
+        with pytest.raises(kind):
+            pictures.read(data)
+    assert not issubclass(pictures.Damaged, pictures.Stranger)
+
+
+def test_large_pictures_are_decoded_one_at_a_time_and_small_ones_together(monkeypatch):
+    monkeypatch.setattr(pictures, "SEVERAL_OTHER", 5000)
+    for size, most in (((60, 60), 4), ((100, 100), 1)):
+        together = _most_at_once(monkeypatch, [file(halves(size))] * 4)
+        assert together == most
+
+
+def _most_at_once(monkeypatch, files) -> int:
+    """How many threads are in the midst of decoding at the same time."""
+    inside, most, lock = 0, 0, threading.Lock()
+    loaded = pictures._loaded
+
+    def slow(*arguments):
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        time.sleep(0.2)
+        with lock:
+            inside -= 1
+        return loaded(*arguments)
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(len(files)) as pool, pictures.quiet():
+        patch.setattr(pictures, "_loaded", slow)
+        list(pool.map(lambda data: pictures.decode(data, 20), files))
+    return most
+
+
+@pytest.mark.parametrize("values, depth, eight", [
+    ([0, 128, 255], None, [0, 128, 255]), ([0, 2048, 4095], None, [0, 128, 255]),
+    ([0, 32768, 65535], None, [0, 128, 255]), ([0, 100, 1023], 10, [0, 25, 255]), ([0, 0.5, 1], None, [0, 128, 255]),
+    ([0.5, 127.6, 255], None, [1, 128, 255]), ([-1000, 0, 1000], None, [0, 128, 255]),
+    ([0, 50_000, 100_000], None, [0, 128, 255]), ([7, 7, 7], None, [7, 7, 7]), ([-3, -3, -3], None, [0, 0, 0]),
+    ([0, float("nan"), 1], None, [0, 0, 255]), ([float("-inf"), 0.5, 1], None, [0, 128, 255])])
+def test_grey_values_of_any_range(values, depth, eight):
+    values = np.array([values], np.float32 if any(isinstance(value, float) for value in values) else np.int64)
+    assert pictures._eight_bits(values, depth).tolist() == [eight]
 
 
 # --- shown to networks -------------------------------------------------------------------------------------------

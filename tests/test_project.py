@@ -16,10 +16,11 @@ HELPERS, TESTS = ROOT / "helpers", ROOT / "tests"
 # A helper imports only what stands before it. A lesson's own figures, panels and checks come last; they may use all
 # that lessons share and one another in this order, and nothing of another lesson.
 ORDER = ("install", "shipped", "progress", "fetch.downloads", "fetch.stl10", "fetch.weights", "images", "intervals",
-         "evidence", "pictures", "drawings", "composition", "sketches", "pocket", "letters", "folds", "source",
-         "datasets", "preprocess", "plans", "pretrained", "networks", "lab", "hardware", "inference", "guessers",
+         "evidence", "pictures", "photographs", "album", "alike", "division", "drawings", "composition", "sketches",
+         "pocket", "letters", "folds", "source", "datasets", "preprocess", "plans", "pretrained", "networks", "lab",
+         "hardware", "inference", "guessers",
          "features", "history", "checkpoints", "training", "anatomy", "drift", "gradcam", "first_layer", "figures",
-         "animation", "panel", "pad", "verdict")
+         "audit", "animation", "panel", "pad", "verdict")
 LESSON = ("plots", "panels", "checks")
 
 
