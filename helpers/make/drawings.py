@@ -29,7 +29,7 @@ import numpy as np
 from PIL import Image
 
 from helpers.make import fonts, names, twins
-from helpers.make.packages import fetch
+from helpers.fetch.packages import fetch
 
 HERE = Path(__file__).resolve().parent
 WEEDED = HERE / "drawings_weeded.txt"

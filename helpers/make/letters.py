@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from helpers.make import drawings, twins
-from helpers.make.packages import fetch
+from helpers.fetch.packages import fetch
 
 HERE = Path(__file__).resolve().parent
 FAMILIES = HERE / "letters_families.txt"
