@@ -221,7 +221,7 @@ async function look(take) {
 
 function show(pixels, shares) {
   const best = shares.map((share, place) => [share, about.classes[place]]).sort((a, b) => b[0] - a[0]).slice(0, SHOWN);
-  const percent = (share) => `${Math.round(100 * share)} %`;
+  const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
   $("answers").replaceChildren(...best.map(([share, name]) => {
     const line = document.createElement("li");
     const [word, number, bar, part] = ["span", "span", "div", "span"].map((tag) => document.createElement(tag));
@@ -269,7 +269,7 @@ async function start() {
   }
   $("classes").textContent = `A network that tells ${about.classes.length} classes apart: ${listed("and")}.`;
   $("about").textContent = about.words;
-  $("caption").textContent = `What the network sees: ${about.size} × ${about.size} pixels`;
+  $("caption").textContent = `What the network sees: ${about.size}\u00a0×\u00a0${about.size} pixels`;
   for (const id of ["camera", "file"]) {
     $(id).addEventListener("change", ({ target }) => {
       const [file] = target.files;

@@ -78,9 +78,9 @@ def check_size(taken: Taken) -> None:
     """Raise `ValueError` if the network is too large for a page."""
     size = 4 * networks.count_parameters(taken.model) / 1e6
     if size > LARGEST:
-        raise ValueError(f"{taken.network} takes {size:.0f} MB, and a page should take at most {LARGEST}, all of which a "
-                         "phone has to fetch: train a smaller network, such as mobilenet_v3_small or resnet18, and make "
-                         "a page of that.")
+        raise ValueError(f"{taken.network} takes {size:.0f} MB, and a page should take at most {LARGEST}, all of which "
+                         "a phone has to fetch: train a smaller network, such as mobilenet_v3_small or resnet18, and "
+                         "make a page of that.")
 
 
 def leave_others_alone(out: Path) -> None:

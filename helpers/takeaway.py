@@ -191,8 +191,8 @@ def load(folder: str | Path) -> Taken:
         model = rebuild(card, safetensors.torch.load_file(file))
     except (RuntimeError, ValueError) as error:
         raise RuntimeError(f"The weights in {folder} don't fit {card['network']} as torchvision "
-                           f"{torchvision.__version__} builds it; they were saved with {card['versions']['torchvision']}"
-                           ", so install that version.") from error
+                           f"{torchvision.__version__} builds it; they were saved with "
+                           f"{card['versions']['torchvision']}, so install that version.") from error
     accuracy = card["accuracy"] and Interval(**card["accuracy"])
     networks.last_layer(model)[1].classes = tuple(card["classes"])  # so that `evaluate` can compare them with an exam's
     return Taken(model, card["network"], tuple(card["classes"]), card["size"],
@@ -223,8 +223,8 @@ def read_card(folder: Path) -> dict:
     if not right:
         raise damaged
     if card["network"] not in plans.NAMES:
-        raise ValueError(f"torchvision {torchvision.__version__} knows no {card['network']}; the network was saved with "
-                         f"{card['versions']['torchvision']}, so install that version or a newer one.")
+        raise ValueError(f"torchvision {torchvision.__version__} knows no {card['network']}; the network was saved "
+                         f"with {card['versions']['torchvision']}, so install that version or a newer one.")
     return card
 
 

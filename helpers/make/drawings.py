@@ -28,8 +28,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from helpers.make import fonts, names, twins
 from helpers.fetch.packages import fetch
+from helpers.make import fonts, names, twins
 
 HERE = Path(__file__).resolve().parent
 WEEDED = HERE / "drawings_weeded.txt"
