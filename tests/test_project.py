@@ -17,9 +17,9 @@ HELPERS, TESTS = ROOT / "helpers", ROOT / "tests"
 # that lessons share and one another in this order, and nothing of another lesson.
 ORDER = ("install", "shipped", "progress", "fetch.packages", "fetch.downloads", "fetch.stl10", "fetch.weights",
          "images", "intervals", "evidence", "pictures", "drawings", "composition", "sketches", "pocket", "letters",
-         "folds", "source", "datasets", "preprocess", "plans", "pretrained", "networks", "lab", "hardware", "inference", "guessers",
-         "features", "history", "checkpoints", "training", "anatomy", "drift", "gradcam", "first_layer", "figures",
-         "animation", "panel", "pad", "verdict", "takeaway", "export", "page")
+         "folds", "source", "datasets", "preprocess", "plans", "pretrained", "networks", "lab", "hardware", "inference",
+         "guessers", "features", "history", "checkpoints", "training", "anatomy", "drift", "gradcam", "first_layer",
+         "figures", "animation", "panel", "pad", "verdict", "takeaway", "export", "page")
 LESSON = ("plots", "panels", "checks")
 
 
