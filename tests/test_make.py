@@ -14,7 +14,8 @@ from PIL import Image
 
 from helpers import first_layer, networks, plans, pretrained
 from helpers import source as look
-from helpers.make import backbone, notebooks, packages, source
+from helpers.fetch import packages
+from helpers.make import backbone, notebooks, source
 from helpers.make import first_layer as first_layer_script
 
 # --- packages and the source task's drawings ---------------------------------------------------------------------
@@ -29,7 +30,7 @@ INDEX = [
 
 def test_without_npm_there_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(RuntimeError, match="^The npm client is needed to fetch the artwork; install Node.js"):
+    with pytest.raises(RuntimeError, match="^The npm client is needed to fetch emoji-datasource; install Node.js"):
         packages.fetch("emoji-datasource", "16.0.0", tmp_path / "new")
 
 

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from helpers import install
+from helpers import export, install
 
 ROOT = Path(__file__).resolve().parent.parent
 HELPERS, TESTS = ROOT / "helpers", ROOT / "tests"
 
 # A helper imports only what stands before it. A lesson's own figures, panels and checks come last; they may use all
 # that lessons share and one another in this order, and nothing of another lesson.
-ORDER = ("install", "shipped", "progress", "fetch.downloads", "fetch.stl10", "fetch.weights", "images", "intervals",
-         "evidence", "pictures", "photographs", "album", "alike", "division", "drawings", "composition", "sketches",
-         "pocket", "letters", "folds", "source", "datasets", "preprocess", "plans", "pretrained", "networks", "lab",
-         "hardware", "inference", "guessers",
-         "features", "history", "checkpoints", "training", "anatomy", "drift", "gradcam", "first_layer", "figures",
-         "audit", "animation", "panel", "pad", "verdict")
+ORDER = ("install", "shipped", "progress", "fetch.packages", "fetch.downloads", "fetch.stl10", "fetch.weights",
+         "images", "intervals", "evidence", "pictures", "photographs", "album", "alike", "division", "drawings",
+         "composition", "sketches", "pocket", "letters", "folds", "source", "datasets", "preprocess", "plans",
+         "pretrained", "networks", "lab", "hardware", "inference", "guessers", "features", "history", "checkpoints",
+         "training", "anatomy", "drift", "gradcam", "first_layer", "figures", "audit", "animation", "panel", "pad",
+         "verdict", "takeaway", "export", "page")
 LESSON = ("plots", "panels", "checks")
 
 
@@ -35,6 +35,7 @@ def names(lines: list[str]) -> set[str]:
 
 
 READERS, (BASE, *AUTHORS) = requirements(), requirements("tests/requirements.txt")
+OPTIONAL = set(export.NEEDED)  # a reader who wants an ONNX file is told to install them; nobody else needs them
 
 
 def packages(*paths: Path) -> set[str]:
@@ -56,7 +57,8 @@ SHARED = tuple(set(HELPERS.rglob("*.py")) - set(MAKE))
 
 
 def test_every_package_that_helpers_import_is_required():
-    assert packages(*SHARED) - names(READERS) == set()
+    assert packages(*SHARED) - names(READERS) - OPTIONAL == set()
+    assert OPTIONAL <= names(AUTHORS), "else their tests are skipped everywhere"
     assert packages(*MAKE) - names(READERS + AUTHORS) == set()
 
 
@@ -67,9 +69,10 @@ def test_every_package_that_tests_import_is_required_where_they_run():
 
 
 def test_nobody_installs_what_they_do_not_need():
-    """A reader's packages are used by helpers, or open and test notebooks; ruff is a program that no module imports."""
+    """A reader's packages are used by helpers, or open and test notebooks. ruff is a program that no module imports;
+    onnxscript is what torch imports for an ONNX file."""
     assert names(READERS) - packages(*SHARED) - set(install.ELSEWHERE) == set()
-    assert names(AUTHORS) - packages(*TESTS.glob("slow/*.py"), *MAKE) - {"ruff"} == set()
+    assert names(AUTHORS) - packages(*TESTS.glob("slow/*.py"), *MAKE) - {"ruff"} - OPTIONAL == set()
     assert names(READERS) & names(AUTHORS) == set()
 
 

@@ -28,8 +28,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from helpers.fetch.packages import fetch
 from helpers.make import fonts, names, twins
-from helpers.make.packages import fetch
 
 HERE = Path(__file__).resolve().parent
 WEEDED = HERE / "drawings_weeded.txt"

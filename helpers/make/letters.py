@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from helpers.fetch.packages import fetch
 from helpers.make import drawings, twins
-from helpers.make.packages import fetch
 
 HERE = Path(__file__).resolve().parent
 FAMILIES = HERE / "letters_families.txt"

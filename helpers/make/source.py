@@ -22,8 +22,8 @@ import numpy as np
 from PIL import Image
 
 from helpers import drawings as course_drawings
+from helpers.fetch.packages import fetch
 from helpers.make import drawings
-from helpers.make.packages import fetch
 
 PACKAGES = {"@iconify/json": "2.2.535", "emoji-datasource": "16.0.0", "@lobehub/fluent-emoji-3d": "1.1.0"}
 FAMILIES = ("noto", "noto-v1", "twemoji", "fluent-emoji", "fluent-emoji-flat", "emojione", "fxemoji",

@@ -1,4 +1,4 @@
-"""Fetch packages from the npm registry, which holds the artwork and the fonts."""
+"""Fetch packages from the npm registry, which holds the artwork, the fonts, and what runs a network in a browser."""
 from __future__ import annotations
 
 import json
@@ -25,7 +25,7 @@ def fetch(package: str, version: str, folder: Path) -> Path:
         return folder / "package"
     folder.mkdir(parents=True, exist_ok=True)
     if shutil.which("npm") is None:
-        raise RuntimeError("The npm client is needed to fetch the artwork; install Node.js and try again.")
+        raise RuntimeError(f"The npm client is needed to fetch {package}; install Node.js and try again.")
     done = subprocess.run(["npm", "pack", f"{package}@{version}", "--json"], cwd=folder, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"npm could not fetch {package}@{version}: {done.stderr.strip().splitlines()[-1]}")
