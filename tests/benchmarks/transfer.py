@@ -14,8 +14,9 @@ times the rate; *LP-FT* trains the head first and then everything (Kumar et al.,
 
 Five folds over things, so that every thing is examined once; each fold draws other labels. The epoch is chosen on the
 validation things of each fold. The peak rate is searched for in steps of three, until the best has a worse one on
-either side, on the validation things of fold 0. Fold 1, whose exam shows just these things, searches for itself; the
-other folds take fold 0's rate. So nothing is ever chosen on an exam. Scores are class-balanced.
+either side, on the same validation things; each fold searches for itself, from where fold 0 has ended. (With all labels,
+where this takes hours, only folds 0 and 1 do, and the others take fold 0's rate; fold 1 must not, since its exam shows
+the things on which fold 0 chooses.) So nothing is ever chosen on an exam. Scores are class-balanced.
 
 Reported: the mean over all things with its interval, the spread over the folds, and differences in pairs.
 `build/transfer.jsonl` keeps every run; `helpers/assets/transfer.json` is what ships.
@@ -89,7 +90,7 @@ def searched(score: Callable[[float], float], first: float) -> dict[float, float
 
 
 def fold_of(method: str, name: str, labels: int | None, number: int, head_rate: float, rate: float) -> dict:
-    """Train with `rate`, from which folds 0 and 1 search for the best on validation data; then sit the exam once."""
+    """Search for the best rate from `rate` on, on validation data, or take it as it is; then sit the exam once."""
     start, found = time.process_time(), {}
 
     def score(rate: float) -> float:
@@ -98,7 +99,7 @@ def fold_of(method: str, name: str, labels: int | None, number: int, head_rate: 
             found["best"], found["rate"] = trained, rate
         return trained[1]
 
-    tried = searched(score, rate) if number < 2 else {rate: score(rate)}
+    tried = searched(score, rate) if labels or number < 2 else {rate: score(rate)}
     model, _, preprocess = found["best"]
     result = evaluate(model, exam(name, number), preprocess)
     return {"rate": found["rate"], "validation": tried, "accuracy": result.accuracy,
@@ -110,6 +111,7 @@ def measure(share: int, of: int) -> None:
     """Every fold that is not in RUNS yet, each appended when it is done; this process takes each `of`-th column."""
     RUNS.parent.mkdir(exist_ok=True)
     columns = [(name, labels) for names in (TARGETS[:2], TARGETS[2:]) for labels in LABELS for name in names]
+    columns.sort(key=lambda column: column == ("far", None))  # the longest comes last
     for name, labels in columns[share::of]:
         for number in range(FOLDS):
             own = [run for run in runs() if (run["target"], run["labels"]) == (name, labels)]
