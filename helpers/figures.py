@@ -158,6 +158,7 @@ def class_examples(split, each: int = 8) -> None:
     """A row of `each` images for every class of an `ImageSplit`, in two columns of classes."""
     rows = -(-len(split.classes) // 2)
     figure = Figure(figsize=(9.5, rows * 0.56))
+    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
     axes = figure.subplots(rows, 2 * each + 1, squeeze=False, width_ratios=[1] * each + [1.6] + [1] * each)
     for axis in axes.flat:
         axis.set_axis_off()

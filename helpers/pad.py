@@ -99,8 +99,8 @@ def told(labels: list[str], found: list[dict]) -> str:
               for method, name in NAMES.items()]
     each = [f"{label}: " + ", ".join(f"{NAMES[method]} says {answer}" for method, (answer, _) in answers.items())
             for label, answers in zip(labels, found, strict=True)]
-    return (f"Of {len(labels)} sketches drawn on the pad, one of each class, are recognised: {', '.join(counts)}. "
-            f"{'; '.join(each)}.")
+    return (f"Of {len(labels)} sketches drawn on the pad, the first of each class, are recognised: "
+            f"{', '.join(counts)}. {'; '.join(each)}.")
 
 
 def score() -> None:
@@ -114,3 +114,6 @@ def score() -> None:
         print(f"  {name:12} {sum(right[method]):2}   {accuracy_interval(right[method], labels)}")
     for a, b in (("frozen", "scratch"), ("full", "scratch"), ("full", "frozen")):
         print(f"{NAMES[a]} minus {NAMES[b]}: {paired_difference(right[a], right[b], labels)}")
+    rest = [k for k, name in enumerate(sketches.shipped()) if not name.endswith("_1")]
+    print(f"Of the {len(rest)} that the strip does not show: "
+          + ", ".join(f"{name} {sum(right[method][k] for k in rest)}" for method, name in NAMES.items()))

@@ -91,7 +91,7 @@ def quick(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("labels, rates", [(5, [1e-3, 3e-3]), (None, [3e-3])])
 def test_no_rate_is_chosen_on_the_exam_that_it_sits(quick, monkeypatch, labels, rates):
-    """Folds 0 and 1 search, each on the next part; the others take fold 0's rate and, with few labels, the next lower."""
+    """Folds 0 and 1 search, each on the next part; the others begin with fold 0's rate."""
     monkeypatch.setattr(transfer, "LABELS", (labels,))
     transfer.measure(0, 1)
     tried = [sorted({rate for method, fold, rate, _ in quick if (method, fold) == ("full", number)})

@@ -32,7 +32,7 @@ def film_strip(source: dict, words: list[str], target) -> None:
         page.annotate("", (x + 4.5, 10), (x, 10), arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 2,
                                                             "mutation_scale": 18})
     for x, step in ((15, "1  somebody trained it\non a large source task"), (44, "2  you take over\nwhat it learnt"),
-                    (78, "3  and fit it to your own images,\nof which you need few")):
+                    (78, "3  and fit it to your own images,\nof which you have few")):
         page.text(x, 21.5, step, ha="center", va="center", weight="bold")
     show(figure, "Transfer learning in three steps: a network is trained on a large source task; its layers are taken "
                  f"over; they are fitted to a few images of your own classes, here {', '.join(target.classes[:10])}.")
@@ -46,9 +46,9 @@ def feature_maps(split, features: dict) -> None:
     figure = Figure(figsize=(9.5, 9.5 / len(features) + 0.9))
     colours = matplotlib.colormaps["tab10"](np.arange(len(split.classes)) % 10)
     for axis, (name, places) in zip(figure.subplots(1, len(features), squeeze=False)[0], features.items(), strict=True):
-        places = np.asarray(places)
-        low, high = places.min(0), places.max(0)
-        for (x, y), image, label in zip((places - low) / (high - low), split.images, split.labels, strict=True):
+        low, high = np.quantile(np.asarray(places), (0.04, 0.96), axis=0)
+        inside = ((np.asarray(places) - low) / (high - low)).clip(0, 1)  # what lies far out is drawn at the edge
+        for (x, y), image, label in zip(inside, split.images, split.labels, strict=True):
             box = (x - 0.04, x + 0.04, y - 0.04, y + 0.04)
             axis.imshow(np.asarray(image).transpose(1, 2, 0), extent=box, zorder=2)
             outline(axis, (box[0], box[2], box[1], box[3]), colours[int(label)], 2, zorder=3)
@@ -57,8 +57,8 @@ def feature_maps(split, features: dict) -> None:
         axis.grid(visible=False)
     handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in colours]
     figure.legend(handles, split.classes, loc="outside lower center", ncols=min(5, len(split.classes)))
-    show(figure, f"{len(split)} images in two dimensions, once for each of these networks: {', '.join(features)}. "
-                 "Images whose features are alike stand close together.")
+    show(figure, f"{len(split)} images in two dimensions, laid out by the features of these networks: "
+                 f"{', '.join(features)}. How often neighbours show the same class is counted in the text below.")
 
 
 def two_opinions(split, answers, names) -> None:
@@ -88,7 +88,8 @@ def source_examples(pictures: dict) -> None:
         row[0].text(-0.2, 0.5, family, transform=row[0].transAxes, ha="right", va="center")
         for axis, image in zip(row, drawn, strict=True):
             picture(axis, image)
-    show(figure, f"{columns} emoji outside the ten classes, each drawn by {len(pictures)} families of artists.")
+    show(figure, f"{columns} emoji, none of them of our classes, in the styles of {len(pictures)} emoji families: the "
+                 "same things in other colours and outlines.")
 
 
 def transfer_diagram(source_classes: int, target_classes: int) -> None:

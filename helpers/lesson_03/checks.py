@@ -17,7 +17,7 @@ def black_border(answer, mean, std) -> str:
     if given is None:
         raise NotYet("The answer is a number.")
     if near(given, truth):
-        return "So many standard deviations lies black below the average."
+        return "Black lies that many standard deviations below the average."
     if near(given, 0):
         raise NotYet("After normalisation, 0 is an average pixel. Black is darker than that.")
     if near(given, -truth):

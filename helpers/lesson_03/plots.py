@@ -50,9 +50,9 @@ def value_histograms(groups: dict) -> None:
         axis.set(xlabel=label, yticks=[])
     axes[0].set_ylabel("how often")
     axes[-1].legend(loc="upper left", handlelength=2.6)
-    told = [f"{label}, mean {values.mean():.2f}, standard deviation {values.std():.2f}"
+    told = [f"{label}, mean {abs(values.mean()):.2f}, standard deviation {values.std():.2f}"
             for label, values in ((label, np.asarray(values)) for label, values in groups.items())]
-    show(figure, f"Histograms of red, green and blue values: {'; '.join(told)}.")
+    show(figure, f"Histograms of red, green and blue values, of the same shape before and after: {'; '.join(told)}.")
 
 
 def crop_windows(padded, corners, size: int) -> None:
@@ -90,7 +90,8 @@ def before_and_after(pairs: dict, question: str) -> None:
         column[0].set_title(name)
         column[1].set_title(f"{change}:\n{name}?", fontsize=12)
     figure.suptitle(question, weight="bold")
-    show(figure, f"{question} Changes, each with the image before and after: {', '.join(pairs)}.")
+    told = ", ".join(f"{name} {change}" for change, (name, *_) in pairs.items())
+    show(figure, f"{question} Below each image is what became of it: {told}.")
 
 
 def gap_in_parts(scores: dict) -> None:
@@ -102,7 +103,8 @@ def gap_in_parts(scores: dict) -> None:
     axis = figure.add_subplot()
     for k, intervals in enumerate(scores.values()):
         new, moved, stored = (100 * interval.estimate for interval in intervals)
-        for start, stop, part, colour in ((moved, stored, "lost by moving", PINK), (new, moved, "other things", GREY)):
+        parts = ((moved, stored, "lost by moving", PINK), (new, moved, "lost to other things", GREY))
+        for start, stop, part, colour in parts:
             axis.plot([start, stop], [-k, -k], color=colour, linewidth=5, alpha=0.35, solid_capstyle="butt", zorder=1)
             axis.text((start + stop) / 2, 0.17 - k, f"{part}\n{stop - start:.1f}", ha="center", fontsize=11)
         for (exam, (colour, marker)), interval in zip(EXAMS.items(), intervals, strict=True):

@@ -62,7 +62,7 @@ def live_curves(runs: dict, epochs: int) -> None:
     """
     figure = Figure(figsize=(9.5, 4.3), layout="none")
     axes = figure.subplots(1, 2)
-    figure.subplots_adjust(0.07, 0.12, 0.99, 0.82, wspace=0.2)
+    figure.subplots_adjust(0.09, 0.12, 0.99, 0.88, wspace=0.22)
     for (label, history), colour in zip(runs.items(), RUN_COLOURS, strict=False):
         done = np.arange(1, len(history.epochs) + 1)
         for axis, quantity, scale in zip(axes, ("loss", "accuracy"), (1, 100), strict=True):
