@@ -59,6 +59,13 @@ def result(target: str, labels: int | None, method: str) -> Row:
                      "`evidence.rows()` lists what was.")
 
 
+def label_counts(target: str) -> tuple[int | None, ...]:
+    """With how many labels per class all methods were measured on `target`, from few to many; None, for all, is last."""
+    measured = [(row.labels, row.method) for row in rows() if row.target == target]
+    counts = {labels for labels, _ in measured if all((labels, method) in measured for method in METHODS)}
+    return tuple(sorted(counts, key=lambda labels: labels or float("inf")))
+
+
 def difference(target: str, labels: int | None, a: str, b: str) -> Difference:
     """The accuracy of method `a` minus that of `b`, in pairs on the same exams.
 

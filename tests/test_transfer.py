@@ -146,6 +146,7 @@ def test_results_are_read_as_they_were_measured(measured):
     ahead, behind = (evidence.difference("near", 5, *pair) for pair in (("full", "frozen"), ("frozen", "full")))
     assert ahead.word == "higher" and behind.word == "lower" and ahead.estimate == -behind.estimate > 0
     assert (ahead.low, ahead.high) == (-behind.high, -behind.low)
+    assert evidence.label_counts("near") == (5,) and evidence.label_counts("far") == ()
     with pytest.raises(ValueError, match="'full' on 'near' with all labels per class was not measured"):
         evidence.result("near", None, "full")
     with pytest.raises(ValueError, match="'full' was not compared with 'soup'"):
