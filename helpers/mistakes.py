@@ -89,7 +89,8 @@ def gallery(split, evaluation, chosen, maps) -> None:
         left, top = place % columns * step[0], place // columns * step[1] + int(title * height)
         sheet[top : top + height, left : left + 2 * width] = _with_heat(split.images[k], one)
         answer, truth = _answer_and_truth(split, evaluation, k)
-        words = f"{class_name(answer, 13)}, {100 * evaluation.confidences[k]:.0f} %\n(in truth: {class_name(truth, 13)})"
+        sure = f"{100 * evaluation.confidences[k]:.0f} %"
+        words = f"{class_name(answer, 13)}, {sure}\n(in truth: {class_name(truth, 13)})"
         axis.text(left + width, top - 0.04 * height, words, ha="center", va="bottom", fontsize=12, linespacing=1.1)
     axis.imshow(sheet)
     pairs = ", ".join("{1} taken for {0}".format(*_answer_and_truth(split, evaluation, k)) for k in chosen)
@@ -200,7 +201,7 @@ class Squares(ipywidgets.VBox):
                 cells.append(button)
         hint = paragraph("Rows: the true classes; columns: the network's answers; the darker, the larger the share of "
                          f"its row. Choose a square to see the images in it. {_shown_of(shown, counts)}")
-        columns = f"minmax(40px, 90px) minmax(34px, 44px) repeat({len(shown)}, minmax(0, 44px))"
+        columns = f"minmax(40px, 90px) minmax(30px, 36px) repeat({len(shown)}, minmax(0, 44px))"
         grid = ipywidgets.GridBox(cells, layout={"width": "100%", "grid_gap": "1px", "grid_template_columns": columns})
         super().__init__([ipywidgets.HTML(hint), grid], layout={"width": "100%"})
         self.own_style, self.chosen_style = None, _style(ORANGE, 0.5)

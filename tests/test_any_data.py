@@ -113,7 +113,8 @@ def test_every_figure_that_takes_images_or_classes_is_drawn():
     """They are known by the names of their arguments; those left out show the source task, or are tools."""
     takes = {"split", "image", "pictures", "original", "classes", "target", "target_classes", "padded", "pairs"}
     found = {name for module in MODULES for name, function in inspect.getmembers(module, inspect.isfunction)
-             if function.__module__ == module.__name__ and takes & set(inspect.signature(function).parameters)}
+             if function.__module__ == module.__name__ and not name.startswith("_")
+             and takes & set(inspect.signature(function).parameters)}
     assert found - {"picture", "browser", "source_examples", "filters_and_answers"} == {
         name.split()[0] for name in FIGURES}
 
