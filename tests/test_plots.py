@@ -13,13 +13,11 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
-from matplotlib.text import Text
 from nbclient import NotebookClient
 from PIL import Image
 
-from helpers import anatomy, animation, evidence, figures, networks
+from helpers import anatomy, animation, evidence, figures, mistakes, networks
 from helpers.images import ImageSplit
 from helpers.inference import Evaluation
 from helpers.intervals import Difference, Interval
@@ -30,11 +28,12 @@ from helpers.lesson_04 import plots as plots_04
 from helpers.lesson_05 import plots as plots_05
 from helpers.pocket import CLASSES
 from helpers.training import History
+from tests.drawn import cut_off, drawn
 
 ROOT = Path(__file__).resolve().parent.parent
 PALETTE = {name: getattr(figures, name) for name in ("BLUE", "ORANGE", "GREEN", "PINK", "SKY", "GREY")}
 SMALLEST_TEXT = 11  # points
-MODULES = (figures, plots_01, plots_02, plots_03, plots_04, plots_05)
+MODULES = (figures, mistakes, plots_01, plots_02, plots_03, plots_04, plots_05)
 
 
 # --- small inputs, of the kind that the notebooks hand over ---
@@ -97,8 +96,8 @@ FIGURES = {
         {m: {0.001: [0.4, 0.5], 0.003: [0.6, 0.7], 0.01: [0.6, 0.5]} for m in CONTENDERS}),
     "contest": lambda: plots_04.contest({m: [0.3, 0.42, 0.35] for m in CONTENDERS},
                                         dict.fromkeys(CONTENDERS, Interval(0.36, 0.3, 0.41))),
-    "confusion": lambda: plots_04.confusion(1 + np.diag(range(0, 50, 5)), CLASSES),
-    "mistakes": lambda: plots_04.mistakes(SPLIT, EVALUATION, EVALUATION.mistakes()[:8], torch.rand(8, 96, 96)),
+    "confusion": lambda: mistakes.confusion(1 + np.diag(range(0, 50, 5)), CLASSES),
+    "gallery": lambda: mistakes.gallery(SPLIT, EVALUATION, EVALUATION.mistakes()[:8], torch.rand(8, 96, 96)),
     "freeze_depth": lambda: plots_05.freeze_depth(WEIGHTED, MEMORY, depth=3),
     "live_curves": lambda: plots_05.live_curves({"frozen, seed 1": history(), "depth 3, rate 0.003": history(3)}, 16),
     "by_depth": lambda: plots_05.by_depth(
@@ -124,30 +123,20 @@ FIGURES = {
     "gap_in_parts": lambda: plots_03.gap_in_parts({"without": GAP, "with": [GAP[0], GAP[2], GAP[2]]}),
 }
 # the tools, and a table:
-NO_FIGURES = {"show", "bars", "rendered", "ink", "page", "outline", "picture", "comparison_table", "decision_sheet"}
+NO_FIGURES = {"show", "bars", "rendered", "ink", "page", "outline", "picture", "comparison_table", "decision_sheet",
+              "class_name", "first_of", "most_confused", "browser"}
 
 
 @pytest.fixture(scope="module", params=FIGURES)
 def shown(request):
     """The one figure that a plot function shows: its alt text, its size and pixels, and each text that is drawn."""
-    calls, written, write = [], [], Text.draw
+    calls = []
     with pytest.MonkeyPatch.context() as patch:
         for module in MODULES:
             patch.setattr(module, "show", lambda *call: calls.append(call))
         FIGURES[request.param]()
-        (figure, alt), = calls
-        FigureCanvasAgg(figure)  # a figure that was made without pyplot has no canvas that draws yet
-        patch.setattr(Text, "draw", lambda text, renderer: (written.append(text), write(text, renderer)))
-        figure.canvas.draw()
-        written = [text for text in dict.fromkeys(written) if text.get_text().strip()]
-        boxes = [text.get_window_extent() for text in written]
-        patch.setattr(Text, "draw", lambda text, renderer: None)
-        figure.set_layout_engine("none")  # nothing moves when the texts are gone
-        figure.canvas.draw()
-    pixels = np.asarray(figure.canvas.buffer_rgba())[::-1] / 255  # from the bottom up, like the boxes
-    texts = [SimpleNamespace(string=text.get_text(), points=text.get_fontsize(), colour=text.get_color(),
-                             box=box.extents.round().astype(int)) for text, box in zip(written, boxes, strict=True)]
-    return SimpleNamespace(alt=alt, pixels=pixels, texts=texts)
+    (figure, alt), = calls
+    return drawn(figure, alt)
 
 
 # --- colours ---
@@ -326,9 +315,7 @@ def test_every_plot_function_is_looked_at():
 
 def test_text_is_large_enough_and_on_the_canvas(shown):
     assert [(text.string, text.points) for text in shown.texts if text.points < SMALLEST_TEXT] == []
-    height, width, _ = shown.pixels.shape
-    inside = [(text.box[:2] >= -1).all() and (text.box[2:] <= (width + 1, height + 1)).all() for text in shown.texts]
-    assert [(text.string, *text.box) for text, whole in zip(shown.texts, inside, strict=True) if not whole] == []
+    assert cut_off(shown) == []
 
 
 def test_text_stands_out_from_what_is_behind_it(shown):

@@ -19,8 +19,8 @@ ORDER = ("install", "shipped", "progress", "fetch.packages", "fetch.downloads", 
          "images", "intervals", "evidence", "pictures", "photographs", "album", "alike", "division", "drawings",
          "composition", "sketches", "pocket", "letters", "folds", "source", "datasets", "preprocess", "plans",
          "pretrained", "networks", "lab", "hardware", "inference", "guessers", "features", "history", "checkpoints",
-         "training", "anatomy", "drift", "gradcam", "first_layer", "figures", "audit", "animation", "panel", "pad",
-         "verdict", "takeaway", "export", "page")
+         "training", "anatomy", "drift", "gradcam", "first_layer", "figures", "audit", "animation", "panel", "mistakes",
+         "pad", "verdict", "takeaway", "export", "page")
 LESSON = ("plots", "panels", "checks")
 
 

@@ -1,12 +1,13 @@
 """The figures of notebook 4: frozen or full?"""
 from __future__ import annotations
 
-import matplotlib
 import numpy as np
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
-from helpers.figures import BLUE, GREY, METHOD_COLOURS, METHOD_MARKERS, ORANGE, bars, ink, page, show
+from helpers.figures import BLUE, GREY, METHOD_COLOURS, METHOD_MARKERS, ORANGE, bars, class_name, page, show
+from helpers.mistakes import confusion  # noqa: F401, this notebook shows them too
+from helpers.mistakes import gallery as mistakes  # noqa: F401
 
 
 def learning_rate(rates: list[float], epochs: int) -> None:
@@ -119,53 +120,8 @@ def comparison_table(results: dict, seconds: dict, trained: dict, memory: dict, 
     display(Markdown("\n".join([head, "|:--|" + "--:|" * len(columns), *lines])))
 
 
-def confusion(counts, classes) -> None:
-    """Confusion matrix (classes, classes) of counts: rows are true classes, columns the network's answers."""
-    counts = np.asarray(counts)
-    figure = Figure(figsize=(6.8, 5.5))
-    axis = figure.add_subplot()
-    shares = counts / counts.sum(1, keepdims=True)
-    shown = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for y, x in np.ndindex(counts.shape):
-        if counts[y, x]:
-            colour = ink(shown.to_rgba(shares[y, x])[:3])
-            axis.text(x, y, int(counts[y, x]), ha="center", va="center", fontsize=11, color=colour)
-    axis.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
-    axis.set_yticks(range(len(classes)), classes)
-    axis.set(xlabel="the network's answer", ylabel="true class")
-    axis.grid(visible=False)
-    right = 100 * np.trace(counts) / counts.sum()
-    show(figure, f"Confusion matrix of {len(classes)} classes; {right:.0f} percent of the images lie on the diagonal.")
-
-
-def mistakes(split, evaluation, chosen, maps) -> None:
-    """Images that were answered wrong, each beside its heat map, four pairs in a row, with the answer and the truth.
-
-    `chosen`: their numbers in `split`; `maps`: a map (H, W) from 0 to 1 for each of them.
-    """
-    columns, gap, title = 4, 0.12, 0.42  # in widths of an image
-    rows = -(-len(chosen) // columns)
-    height, width = split.images.shape[2:]
-    step = (int((2 + gap) * width), int((1 + title) * height))
-    sheet = np.full((rows * step[1], columns * step[0] - int(gap * width), 3), 255, np.uint8)
-    figure, axis = page(9.6, 9.6 * sheet.shape[0] / sheet.shape[1])
-    confidences, answers = evaluation.confidences, evaluation.predictions
-    for place, (k, one) in enumerate(zip(chosen, maps, strict=True)):
-        left, top = place % columns * step[0], place // columns * step[1] + int(title * height)
-        image = np.asarray(split.images[k]).transpose(1, 2, 0)
-        heat = 255 * matplotlib.colormaps["magma"](np.asarray(one))[..., :3]
-        sheet[top : top + height, left : left + width] = image
-        sheet[top : top + height, left + width : left + 2 * width] = 0.35 * image.mean(2, keepdims=True) + 0.65 * heat
-        truth = split.classes[evaluation.labels[k]]
-        words = f"{split.classes[answers[k]]}, {100 * confidences[k]:.0f} %\n(in truth: {truth})"
-        axis.text(left + width, top - 4, words, ha="center", va="bottom", fontsize=12, linespacing=1.1)
-    axis.imshow(sheet)
-    pairs = ", ".join(f"{split.classes[evaluation.labels[k]]} taken for {split.classes[answers[k]]}" for k in chosen)
-    show(figure, f"{len(chosen)} test images that the network got wrong, each beside its heat map: {pairs}.")
-
-
 def picture_answers(image, answers: dict) -> None:
-    """An image (3, H, W) uint8, and beside it bars of confidence: `answers[label]` = [(class, 0 to 1), ...].
+    """An image (3, H, W) uint8, and beside it bars of confidence: `answers[network]` = [(class, 0 to 1), ...].
 
     All on one axis, whose unit is a tenth of an inch.
     """
@@ -175,16 +131,16 @@ def picture_answers(image, answers: dict) -> None:
     axis.imshow(np.asarray(image).transpose(1, 2, 0), extent=(1, 30, 32, 3), aspect="auto", interpolation="nearest")
     axis.text(1, 1.6, f"the picture, {image.shape[-1]} x {image.shape[-2]} pixels", va="center", fontsize=12)
     y = 1.6
-    for k, (label, given) in enumerate(answers.items()):
-        axis.text(56, y, label, ha="left", va="center", fontsize=12, weight="bold")
+    for k, (network, given) in enumerate(answers.items()):
+        axis.text(56, y, network, ha="left", va="center", fontsize=12, weight="bold")
         axis.plot((56, 56), (y + 1.4, y + 1.4 + 2.3 * len(given)), color="black", linewidth=1)
         for name, share in given:
             y += 2.3
             axis.barh(y + 0.3, 31 * share, left=56, height=1.6, color=(GREY, ORANGE)[k % 2])
-            axis.text(55, y + 0.3, name if len(name) < 27 else name[:25] + "…", ha="right", va="center", fontsize=11)
+            axis.text(55, y + 0.3, class_name(name, 26), ha="right", va="center", fontsize=11)
             axis.text(56.7 + 31 * share, y + 0.3, f"{100 * share:.0f} %", va="center", fontsize=11)
         y += 3.6
-    said = [f"{label}: " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in given)
-            for label, given in answers.items()]
+    said = [f"{network}: " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in given)
+            for network, given in answers.items()]
     show(figure, f"A picture of {image.shape[-1]} x {image.shape[-2]} pixels, and what networks take it for. "
                  + "; ".join(said) + ".")
