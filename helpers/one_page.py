@@ -5,14 +5,14 @@
 """
 import argparse
 import os
-from functools import partial
 
 import torch
+from PIL import ImageOps  # which torchvision brings
 from torch.utils.data import DataLoader, Subset
-from torchvision import datasets, io, models
+from torchvision import datasets, models
 from torchvision.transforms import v2
 
-SQUARE = [v2.ToImage(), v2.Resize(96), v2.CenterCrop(96)]
+SQUARE = [ImageOps.exif_transpose, v2.ToImage(), v2.Resize(96), v2.CenterCrop(96)]  # turned upright first
 NUMBERS = [v2.ToDtype(torch.float32, scale=True), v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
 PLAIN = v2.Compose([*SQUARE, *NUMBERS])
 AUGMENTED = v2.Compose([*SQUARE, v2.RandomCrop(96, padding=4), v2.RandomHorizontalFlip(), *NUMBERS])
@@ -23,11 +23,11 @@ STAGES = {"frozen": [(20, 0, 1e-3)], "full": [(20, 3e-5, 3e-4)],  # epochs, rate
 def read(data):
     """Training, validation and test pictures, and the names of the classes. Only training pictures are augmented."""
     if data == "stl10":
-        stl10 = partial(datasets.STL10, data, download=True)
-        train, val, test = stl10(transform=AUGMENTED), stl10(transform=PLAIN), stl10(split="test", transform=PLAIN)
+        train, val = (datasets.STL10(data, transform=view, download=True) for view in (AUGMENTED, PLAIN))
+        test = datasets.STL10(data, "test", transform=PLAIN, download=True)
         return Subset(train, [k for k in range(5000) if k % 5]), Subset(val, range(0, 5000, 5)), test, train.classes
-    folder = partial(datasets.ImageFolder, loader=partial(io.decode_image, mode="RGB", apply_exif_orientation=True))
-    train, val, test = folder(f"{data}/train", AUGMENTED), folder(f"{data}/val", PLAIN), folder(f"{data}/test", PLAIN)
+    train, val, test = (datasets.ImageFolder(f"{data}/{split}", view)
+                        for split, view in (("train", AUGMENTED), ("val", PLAIN), ("test", PLAIN)))
     if not train.classes == val.classes == test.classes:
         raise SystemExit(f"Name the folders in val {val.classes} and test {test.classes} as in train {train.classes}.")
     return train, val, test, train.classes

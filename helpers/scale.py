@@ -6,6 +6,10 @@ gradients are averaged before the weights move: so all copies stay alike, and le
 
     python -m helpers.scale my_pictures my_network              # one process: a GPU if there is one
     accelerate launch -m helpers.scale my_pictures my_network   # one for each GPU
+
+or in a notebook whose kernel has not used the GPUs yet:
+
+    accelerate.notebook_launcher(scale.run, ("my_pictures", "my_network"), num_processes=8)
 """
 from __future__ import annotations
 
@@ -197,7 +201,7 @@ def cost(images: int, images_per_second: float, epochs: int = 20, gpus: int = 1,
 
 def costs(images_per_second: float, epochs: int = 20, price: float = 2.0, efficiency: float = 0.9) -> str:
     """A table of `cost` for ten thousand images, a million and ImageNet's, on one GPU and on eight."""
-    lines = [f"{epochs} epochs at {images_per_second:.0f} images per second and GPU, {price:g} per GPU and hour; eight "
+    lines = [f"{photographs.counted(epochs, 'epoch')} at {images_per_second:.0f} images per second and GPU, {price:g} per GPU and hour; eight "
              f"GPUs at {100 * efficiency:.0f} % of eight times the speed:"]
     for name, images in SIZES.items():
         for gpus in GPUS:
@@ -207,10 +211,36 @@ def costs(images_per_second: float, epochs: int = 20, price: float = 2.0, effici
     return "\n".join(lines)
 
 
+def run(folder: str | Path, out: str | Path, network: str = "pocket_resnet", size: int = 96, epochs: int = 20,
+        lr: float = 3e-4, batch_size: int = 64, workers: int = 4) -> None:
+    """Train a network on `folder`, which holds train and val, save it with `takeaway.save`, and print what it cost.
+
+    Every process runs this; the first one saves and prints. `lr` is the backbone's peak rate, and the head's is ten
+    times as large. Raises what `train`, `Photographs` and `takeaway.save` raise.
+    """
+    check_package()
+    from accelerate import PartialState
+
+    data = Photographs(Path(folder) / "train", size)
+    val = Photographs(Path(folder) / "val", size, data.classes)
+    model = networks.build(network, num_classes=len(data.classes))
+    preprocess = Preprocess(*networks.normalisation(network))
+    outcome = train(model, data, preprocess, val, groups=networks.parameter_groups(model, lr, 10 * lr), epochs=epochs,
+                    batch_size=batch_size, workers=workers)
+    processes = PartialState()
+    if processes.is_main_process:
+        takeaway.save(model, out, network, data.classes, size, preprocess)
+        print(f"Validation accuracy {100 * outcome.accuracy:.1f} %; the network is in {out}.")
+        if outcome.images_per_second:
+            alone = processes.num_processes == 1  # several have been measured as they wait for one another
+            print(costs(outcome.images_per_second / processes.num_processes, epochs, efficiency=0.9 if alone else 1.0))
+    processes.destroy_process_group()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m helpers.scale", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", type=Path, help="holds train and val; in each of them a folder per class")
+    parser.add_argument("folder", help="holds train and val; in each of them a folder per class")
     parser.add_argument("out", help="the folder for the network: a new one, or that of an earlier network")
     parser.add_argument("--network", choices=plans.NAMES, default="pocket_resnet", metavar="NAME")
     parser.add_argument("--size", type=int, default=96, help="pixels a side")
@@ -218,35 +248,10 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=3e-4, help="of the backbone; the head's is ten times as large")
     parser.add_argument("--batch-size", type=int, default=64, help="of a whole step, divided among the GPUs")
     parser.add_argument("--workers", type=int, default=4, help="processes that read, for each GPU")
-    given = parser.parse_args()
     try:
-        report = run(given)
+        run(**vars(parser.parse_args()))
     except (ValueError, RuntimeError, FloatingPointError) as error:
         parser.exit(1, f"{error}\n")
-    if report:
-        print(report)
-
-
-def run(given: argparse.Namespace) -> str:
-    """Train as the command line says, and save the network. Returns what to print: nothing but in the first process."""
-    check_package()
-    from accelerate import PartialState
-
-    data = Photographs(given.pictures / "train", given.size)
-    val = Photographs(given.pictures / "val", given.size, data.classes)
-    model = networks.build(given.network, num_classes=len(data.classes))
-    preprocess = Preprocess(*networks.normalisation(given.network))
-    outcome = train(model, data, preprocess, val, groups=networks.parameter_groups(model, given.lr, 10 * given.lr),
-                    epochs=given.epochs, batch_size=given.batch_size, workers=given.workers)
-    processes = PartialState()
-    report = ""
-    if processes.is_main_process:
-        takeaway.save(model, given.out, given.network, data.classes, given.size, preprocess)
-        report = f"Validation accuracy {100 * outcome.accuracy:.1f} %; the network is in {given.out}."
-        if outcome.images_per_second:
-            report += "\nAt this speed:\n" + costs(outcome.images_per_second / processes.num_processes, given.epochs)
-    processes.destroy_process_group()
-    return report
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The script on one page, in miniature: red pictures against blue ones, with a small network that knows nothing yet."""
+"""The script on one page, in miniature: red pictures against blue ones, with a small network of random weights."""
 import inspect
 import pickle
 import re
@@ -17,7 +17,7 @@ from torchvision.models.vgg import VGG, make_layers
 from helpers import one_page
 from tests.test_project import HELPERS, imports
 
-COUNTS = {"train": 12, "val": 6, "test": 6}
+COUNTS = {"train": 16, "val": 4, "test": 4}
 CPU = torch.device("cpu")
 
 
@@ -36,12 +36,15 @@ def pictures(tmp_path_factory):
 
 
 def small_vgg(classes: int = 9) -> VGG:
-    """VGG's own class with random weights, two convolutions, and a classifier of seven slots, 64 units wide."""
+    """VGG's own class with random weights, two convolutions, and a classifier of seven slots, 512 wide."""
     with torch.device("meta"):  # the class builds VGG-16's classifier, which is half a gigabyte
         model = VGG(nn.Identity())
     model.features = make_layers([8, "M", 16, "M"])
-    model.classifier = nn.Sequential(nn.Linear(16 * 7 * 7, 64), nn.ReLU(), nn.Dropout(), nn.Linear(64, 64), nn.ReLU(),
-                                     nn.Dropout(), nn.Linear(64, classes))
+    model.classifier = nn.Sequential(nn.Linear(16 * 7 * 7, 512), nn.ReLU(), nn.Dropout(),
+                                     nn.Linear(512, 512), nn.ReLU(), nn.Dropout(), nn.Linear(512, classes))
+    for weight in model.parameters():
+        if weight.ndim > 1:
+            nn.init.kaiming_normal_(weight)
     return model
 
 
@@ -111,7 +114,7 @@ def test_it_fits_on_a_page_and_needs_torch_and_torchvision_alone():
     page = HELPERS / "one_page.py"
     assert len(page.read_text(encoding="utf-8").splitlines()) <= 80
     used = {name.split(".")[0] for name in imports(page)} - set(sys.stdlib_module_names)
-    assert used == {"torch", "torchvision"}
+    assert used == {"torch", "torchvision", "PIL"}, "and Pillow, which torchvision brings"
 
 
 def test_other_classes_than_in_training_are_named(pictures, tmp_path):

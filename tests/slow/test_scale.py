@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from accelerate import notebook_launcher
 from PIL import Image
 
 from helpers import scale, takeaway
@@ -53,14 +54,21 @@ def pictures(tmp_path_factory):
     return root
 
 
-def test_accelerate_launches_it_and_the_network_comes_home(pictures, tmp_path):
+def test_accelerate_launches_it_and_its_workers_read(pictures, tmp_path):
     run = subprocess.run([sys.executable, "-m", "accelerate.commands.launch", "--cpu", "-m", "helpers.scale", pictures,
-                          tmp_path / "network", "--size", "32", "--epochs", "4", "--batch-size", "6", "--workers", "2"],
+                          tmp_path / "network", "--size", "32", "--epochs", "1", "--batch-size", "6", "--workers", "2"],
                          cwd=ROOT, env=CPU, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    said = run.stdout.splitlines()
-    assert said[0] == f"Validation accuracy 100.0 %; the network is in {tmp_path / 'network'}."
-    assert re.match(r"4 epochs at \d+ images per second", said[2]) and len(said) == 3 + 2 * len(scale.SIZES)
+    said, *table = run.stdout.splitlines()
+    assert re.fullmatch(r"Validation accuracy [\d.]+ %; the network is in .*network\.", said)
+    assert re.match(r"1 epoch at \d+ images per second", table[0]) and len(table) == 1 + 2 * len(scale.SIZES)
+    assert takeaway.load(tmp_path / "network").classes == ("blue", "red")
+
+
+def test_a_notebook_launches_it_and_the_network_comes_home(pictures, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    notebook_launcher(scale.run, (pictures, tmp_path / "network", "pocket_resnet", 32, 5, 3e-4, 6, 0), num_processes=1)
+    assert "Validation accuracy 100.0 %;" in capsys.readouterr().out
     taken = takeaway.load(tmp_path / "network")
     assert (taken.classes, taken.size, taken.network) == (("blue", "red"), 32, "pocket_resnet")
     red = torch.tensor([255, 0, 0], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 32, 32)
