@@ -173,7 +173,7 @@ def test_one_answer_for_everything_is_chance_where_classes_count_alike():
 
 
 def test_dropout_makes_training_look_worse_than_it_is(points):
-    model = nn.Sequential(nn.Dropout(0.7), nn.Linear(4, 2))
+    model = nn.Sequential(nn.Linear(4, 16), nn.Dropout(0.7), nn.Linear(16, 2))
     data = TensorDataset(*points)
     history = fit(model, data, lr=0.05, epochs=4)
     assert evaluate(model, data).accuracy > history.epochs[-1]["train_accuracy"] + 0.05

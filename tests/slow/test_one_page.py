@@ -17,7 +17,7 @@ from torchvision.models.vgg import VGG, make_layers
 from helpers import one_page
 from tests.test_project import HELPERS, imports
 
-COUNTS = {"train": 16, "val": 4, "test": 4}
+COUNTS = {"train": 8, "val": 3, "test": 3}
 CPU = torch.device("cpu")
 
 
