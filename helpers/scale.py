@@ -201,8 +201,8 @@ def cost(images: int, images_per_second: float, epochs: int = 20, gpus: int = 1,
 
 def costs(images_per_second: float, epochs: int = 20, price: float = 2.0, efficiency: float = 0.9) -> str:
     """A table of `cost` for ten thousand images, a million and ImageNet's, on one GPU and on eight."""
-    lines = [f"{photographs.counted(epochs, 'epoch')} at {images_per_second:.0f} images per second and GPU, {price:g} per "
-             f"GPU and hour; eight GPUs at {100 * efficiency:.0f} % of eight times the speed:"]
+    lines = [f"{photographs.counted(epochs, 'epoch')} at {images_per_second:.0f} images per second and GPU, {price:g} "
+             f"per GPU and hour; eight GPUs at {100 * efficiency:.0f} % of eight times the speed:"]
     for name, images in SIZES.items():
         for gpus in GPUS:
             one = cost(images, images_per_second, epochs, gpus, price, efficiency)
