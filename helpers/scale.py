@@ -54,7 +54,7 @@ class Photographs(Dataset):
     def __getitem__(self, place: int) -> tuple[Tensor, int]:
         file, label = self.files[place]
         try:
-            return pictures.read(file.read_bytes(), self.size), label
+            return pictures.read(file.read_bytes(), self.size)[0], label
         except (OSError, ValueError) as error:
             raise ValueError(f"{file}: {error} Look at the whole folder with `audit.audit` before a long "
                              "training.") from error

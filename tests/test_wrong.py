@@ -176,7 +176,7 @@ def test_dropout_makes_training_look_worse_than_it_is(points):
     model = nn.Sequential(nn.Linear(4, 16), nn.Dropout(0.7), nn.Linear(16, 2))
     data = TensorDataset(*points)
     history = fit(model, data, lr=0.05, epochs=4)
-    assert evaluate(model, data).accuracy > history.epochs[-1]["train_accuracy"] + 0.05
+    assert evaluate(model, data).accuracy > history.epochs[-1]["train_accuracy"] + 0.02
 
 
 def test_without_eval_the_same_image_gets_other_answers(points):

@@ -36,9 +36,9 @@ def test_two_processes_learn_what_one_learns(count, found):
     """Whatever is left for the last batch; only the order in which numbers are added up differs."""
     one, two = (torch.tensor(each[str(count)]["losses"]) for each in found)
     assert len(one) == 2 * -(-count // 8) and one[-1] < one[0] / 1.2, "else there is nothing to compare"
-    assert torch.allclose(one, two, rtol=1e-4, atol=1e-5), (one - two).abs().max()
+    assert torch.allclose(one, two, rtol=1e-5, atol=1e-6), (one - two).abs().max()
     one, two = (torch.tensor(each[str(count)]["weights"]) for each in found)
-    assert torch.allclose(one, two, rtol=0, atol=1e-5), (one - two).abs().max()
+    assert torch.allclose(one, two, rtol=0, atol=1e-6), (one - two).abs().max()
     assert found[0][str(count)]["accuracy"] == found[1][str(count)]["accuracy"]
 
 
