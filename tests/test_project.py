@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import export, install
+from helpers import export, install, scale
 
 ROOT = Path(__file__).resolve().parent.parent
 HELPERS, TESTS = ROOT / "helpers", ROOT / "tests"
@@ -20,7 +20,7 @@ ORDER = ("install", "shipped", "progress", "fetch.packages", "fetch.downloads", 
          "composition", "sketches", "pocket", "letters", "folds", "source", "datasets", "preprocess", "plans",
          "pretrained", "networks", "lab", "hardware", "inference", "guessers", "features", "history", "checkpoints",
          "training", "anatomy", "drift", "gradcam", "first_layer", "figures", "audit", "animation", "panel", "mistakes",
-         "pad", "verdict", "takeaway", "export", "page")
+         "pad", "verdict", "takeaway", "export", "page", "one_page", "scale")
 LESSON = ("plots", "panels", "checks")
 
 
@@ -35,7 +35,7 @@ def names(lines: list[str]) -> set[str]:
 
 
 READERS, (BASE, *AUTHORS) = requirements(), requirements("tests/requirements.txt")
-OPTIONAL = set(export.NEEDED)  # a reader who wants an ONNX file is told to install them; nobody else needs them
+OPTIONAL = {*export.NEEDED, *scale.NEEDED}  # who wants an ONNX file or many GPUs is told to install them; nobody else
 
 
 def packages(*paths: Path) -> set[str]:
