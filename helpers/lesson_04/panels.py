@@ -1,11 +1,9 @@
 """The panels of notebook 4: frozen or full?"""
 from __future__ import annotations
 
-import html
-
 import ipywidgets
 
-from helpers import figures, inference, intervals, pictures
+from helpers import figures, intervals
 from helpers.lesson_04 import plots
 from helpers.panel import Panel, panel, paragraph
 
@@ -49,48 +47,3 @@ def mistakes_browser(split, evaluation, explain, count: int = 8) -> Panel:
         return paragraph(words) + figures.rendered(plots.mistakes, split, evaluation, shown, maps)
 
     return panel(menus, draw)
-
-
-def try_picture(networks: dict, preprocess, start) -> Panel:
-    """Upload a picture, or take one with the phone's camera; see what each network takes it for.
-
-    `networks[label]` is (model, class names), `start` the image (3, H, W) uint8 that is shown at first. Children of the
-    result: a box with the `FileUpload`, then a sentence, the figure and a table as HTML. A file that can't be read
-    leaves the last picture in place, and the sentence says why.
-    """
-    shown = [start]
-
-    def draw(upload) -> str:
-        sentence = "This is the picture of the figure above. Choose one of your own."
-        if upload:
-            # ipywidgets 7, which Colab has, holds a dict by file name; since version 8 it is a tuple of dicts
-            name, file = list(upload.items())[-1] if isinstance(upload, dict) else (upload[-1]["name"], upload[-1])
-            try:
-                shown[0] = pictures.read(bytes(file["content"]), start.shape[-1])[0]
-                sentence = f"{name}, as the networks see it."
-            except ValueError as error:
-                sentence = f"{name} can't be shown. {error} Below is still the picture before it."
-        answers = inference.answers(networks, preprocess, shown[0])
-        figure = figures.rendered(plots.picture_answers, shown[0], answers)
-        return paragraph(sentence) + figure + _table(answers)
-
-    return panel({"upload": ipywidgets.FileUpload(accept="image/*", description="picture")}, draw)
-
-
-def _table(answers: dict) -> str:
-    """Confidences as an HTML table, a row for each place, two columns for each network.
-
-    `answers[label]` = [(class, 0 to 1), ...].
-    """
-    names = "".join(f"<th scope='colgroup' colspan='2'>{html.escape(label)}</th>" for label in answers)
-    kinds = "<th scope='col'>answer</th><th scope='col'>confidence</th>" * len(answers)
-    rows = ""
-    for place in range(max(map(len, answers.values()))):
-        cells = [given[place] if place < len(given) else None for given in answers.values()]
-        rows += f"<tr><th scope='row'>{place + 1}</th>" + "".join(
-            f"<td>{html.escape(cell[0])}</td><td style='text-align: right'>{100 * cell[1]:.1f} %</td>" if cell
-            else "<td></td><td></td>" for cell in cells) + "</tr>"
-    return (f"<table style='font-size: 14px; border-collapse: separate; border-spacing: 14px 2px'>"
-            f"<caption>What each network takes it for</caption>"
-            f"<thead><tr><td></td>{names}</tr><tr><th scope='col'>place</th>{kinds}</tr></thead>"
-            f"<tbody>{rows}</tbody></table>")

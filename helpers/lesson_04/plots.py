@@ -6,7 +6,7 @@ import numpy as np
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
-from helpers.figures import BLUE, GREY, METHOD_COLOURS, METHOD_MARKERS, ORANGE, bars, ink, page, show
+from helpers.figures import BLUE, GREY, METHOD_COLOURS, METHOD_MARKERS, bars, ink, page, show
 
 
 def learning_rate(rates: list[float], epochs: int) -> None:
@@ -161,29 +161,3 @@ def mistakes(split, evaluation, chosen, maps) -> None:
     axis.imshow(sheet)
     pairs = ", ".join(f"{split.classes[evaluation.labels[k]]} taken for {split.classes[answers[k]]}" for k in chosen)
     show(figure, f"{len(chosen)} test images that the network got wrong, each beside its heat map: {pairs}.")
-
-
-def picture_answers(image, answers: dict) -> None:
-    """An image (3, H, W) uint8, and beside it bars of confidence: `answers[label]` = [(class, 0 to 1), ...].
-
-    All on one axis, whose unit is a tenth of an inch.
-    """
-    tall = max(33, 1 + sum(3.6 + 2.3 * len(given) for given in answers.values()))
-    figure, axis = page(9.5, tall / 10)
-    axis.set(xlim=(0, 95), ylim=(tall, 0))
-    axis.imshow(np.asarray(image).transpose(1, 2, 0), extent=(1, 30, 32, 3), aspect="auto", interpolation="nearest")
-    axis.text(1, 1.6, f"the picture, {image.shape[-1]} x {image.shape[-2]} pixels", va="center", fontsize=12)
-    y = 1.6
-    for k, (label, given) in enumerate(answers.items()):
-        axis.text(56, y, label, ha="left", va="center", fontsize=12, weight="bold")
-        axis.plot((56, 56), (y + 1.4, y + 1.4 + 2.3 * len(given)), color="black", linewidth=1)
-        for name, share in given:
-            y += 2.3
-            axis.barh(y + 0.3, 31 * share, left=56, height=1.6, color=(GREY, ORANGE)[k % 2])
-            axis.text(55, y + 0.3, name if len(name) < 27 else name[:25] + "…", ha="right", va="center", fontsize=11)
-            axis.text(56.7 + 31 * share, y + 0.3, f"{100 * share:.0f} %", va="center", fontsize=11)
-        y += 3.6
-    said = [f"{label}: " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in given)
-            for label, given in answers.items()]
-    show(figure, f"A picture of {image.shape[-1]} x {image.shape[-2]} pixels, and what networks take it for. "
-                 + "; ".join(said) + ".")
