@@ -112,6 +112,12 @@ def ink(colour) -> str:
     return "black" if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "white"
 
 
+def label(name: str, letters: int = 16) -> str:
+    """The name of a class as a figure writes it: cut if it has more letters, and with no sign that starts a formula."""
+    short = name if len(name) <= letters else name[: letters - 1].rstrip() + "…"
+    return short.replace("$", r"\$")
+
+
 def page(width: float, height: float) -> tuple[Figure, Axes]:
     """A figure of this size in inches, and one axis without a frame that fills it, to be laid out by hand.
 

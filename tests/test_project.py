@@ -18,9 +18,9 @@ HELPERS, TESTS = ROOT / "helpers", ROOT / "tests"
 ORDER = ("install", "shipped", "progress", "fetch.packages", "fetch.downloads", "fetch.stl10", "fetch.weights",
          "images", "intervals", "calibration", "evidence", "pictures", "photographs", "album", "alike", "division",
          "drawings", "composition", "sketches", "pocket", "letters", "folds", "source", "datasets", "preprocess",
-         "plans", "pretrained", "networks", "lab", "hardware", "inference", "guessers", "features", "history", "checkpoints",
-         "training", "anatomy", "drift", "gradcam", "first_layer", "figures", "audit", "animation", "panel", "pad",
-         "verdict", "takeaway", "model_card", "export", "page")
+         "plans", "pretrained", "networks", "lab", "hardware", "inference", "guessers", "features", "history",
+         "checkpoints", "training", "anatomy", "drift", "gradcam", "first_layer", "figures", "audit", "animation",
+         "panel", "mistakes", "pad", "verdict", "takeaway", "model_card", "export", "page")
 LESSON = ("example", "plots", "panels", "checks")
 
 

@@ -1,12 +1,11 @@
 """The figures of notebook 4: frozen or full?"""
 from __future__ import annotations
 
-import matplotlib
 import numpy as np
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
-from helpers.figures import BLUE, GREY, METHOD_COLOURS, METHOD_MARKERS, bars, ink, page, show
+from helpers.figures import BLUE, GREY, METHOD_COLOURS, METHOD_MARKERS, bars, show
 
 
 def learning_rate(rates: list[float], epochs: int) -> None:
@@ -116,48 +115,3 @@ def comparison_table(results: dict, seconds: dict, trained: dict, memory: dict, 
         })
     head, *lines = [f"| {name} | {' | '.join(column[name] for column in columns)} |" for name in columns[0]]
     display(Markdown("\n".join([head, "|:--|" + "--:|" * len(columns), *lines])))
-
-
-def confusion(counts, classes) -> None:
-    """Confusion matrix (classes, classes) of counts: rows are true classes, columns the network's answers."""
-    counts = np.asarray(counts)
-    figure = Figure(figsize=(6.8, 5.5))
-    axis = figure.add_subplot()
-    shares = counts / counts.sum(1, keepdims=True)
-    shown = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for y, x in np.ndindex(counts.shape):
-        if counts[y, x]:
-            colour = ink(shown.to_rgba(shares[y, x])[:3])
-            axis.text(x, y, int(counts[y, x]), ha="center", va="center", fontsize=11, color=colour)
-    axis.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
-    axis.set_yticks(range(len(classes)), classes)
-    axis.set(xlabel="the network's answer", ylabel="true class")
-    axis.grid(visible=False)
-    right = 100 * np.trace(counts) / counts.sum()
-    show(figure, f"Confusion matrix of {len(classes)} classes; {right:.0f} percent of the images lie on the diagonal.")
-
-
-def mistakes(split, evaluation, chosen, maps) -> None:
-    """Images that were answered wrong, each beside its heat map, four pairs in a row, with the answer and the truth.
-
-    `chosen`: their numbers in `split`; `maps`: a map (H, W) from 0 to 1 for each of them.
-    """
-    columns, gap, title = 4, 0.12, 0.42  # in widths of an image
-    rows = -(-len(chosen) // columns)
-    height, width = split.images.shape[2:]
-    step = (int((2 + gap) * width), int((1 + title) * height))
-    sheet = np.full((rows * step[1], columns * step[0] - int(gap * width), 3), 255, np.uint8)
-    figure, axis = page(9.6, 9.6 * sheet.shape[0] / sheet.shape[1])
-    confidences, answers = evaluation.confidences, evaluation.predictions
-    for place, (k, one) in enumerate(zip(chosen, maps, strict=True)):
-        left, top = place % columns * step[0], place // columns * step[1] + int(title * height)
-        image = np.asarray(split.images[k]).transpose(1, 2, 0)
-        heat = 255 * matplotlib.colormaps["magma"](np.asarray(one))[..., :3]
-        sheet[top : top + height, left : left + width] = image
-        sheet[top : top + height, left + width : left + 2 * width] = 0.35 * image.mean(2, keepdims=True) + 0.65 * heat
-        truth = split.classes[evaluation.labels[k]]
-        words = f"{split.classes[answers[k]]}, {100 * confidences[k]:.0f} %\n(in truth: {truth})"
-        axis.text(left + width, top - 4, words, ha="center", va="bottom", fontsize=12, linespacing=1.1)
-    axis.imshow(sheet)
-    pairs = ", ".join(f"{split.classes[evaluation.labels[k]]} taken for {split.classes[answers[k]]}" for k in chosen)
-    show(figure, f"{len(chosen)} test images that the network got wrong, each beside its heat map: {pairs}.")
