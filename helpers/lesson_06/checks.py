@@ -137,7 +137,7 @@ def other_score(answer, known: Tensor, other: Tensor) -> str:
 
 
 @exercise("Challenge")
-def challenge(answer, not_these: tuple[str, ...]) -> str:
+def network_of_your_own(answer, not_these: tuple[str, ...]) -> str:
     """The challenge: the folder of a network for classes of the reader's own, with its accuracy and a whole card.
 
     `not_these` are the classes of the lesson.
@@ -147,7 +147,7 @@ def challenge(answer, not_these: tuple[str, ...]) -> str:
     try:
         taken = takeaway.load(answer)
     except (ValueError, RuntimeError) as error:
-        raise NotYet(str(error)) from None
+        raise NotYet(" ".join(str(error).split())) from None  # a path may have several lines
     if set(taken.classes) & set(not_these):
         raise NotYet("It has classes of this lesson; find things that nobody here has looked at.")
     if taken.accuracy is None:

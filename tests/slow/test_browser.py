@@ -21,12 +21,12 @@ SECONDS = 400  # for all cells of a notebook: many times what the slowest takes
 PANELS = {
     "02": {"layer_explorer": ["image", "layer", "channel"]},
     "03": {"augmentation": ["padding", "crop", "flip", "rotation", "brightness", "hue", "seed"]},
-    "04": {"mistakes_browser": ["page", "answer", "order", "heat map"]},
     "05": {"freeze_depth": ["depth"]},
+    "06": {"refusals": ["threshold"]},
 }
 TRAININGS = {"05": "LiveTraining"}  # notebook -> the function that makes a panel with Start and Stop
 # notebook -> the function that makes a panel with an upload, and what its text must hold afterwards
-UPLOADS = {"04": ("try_picture", r"photograph\.jpg, as the networks see it\.[\s\S]* %")}
+UPLOADS = {"06": ("try_picture", r"photograph\.jpg, as the networks see it\.[\s\S]* %")}
 
 pytestmark = [
     pytest.mark.limit(600),
