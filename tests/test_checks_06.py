@@ -50,7 +50,8 @@ def soft(labels):
     (lambda labels: torch.bincount(labels).float() ** -0.5, "mean over all images is 0."),
     (lambda labels: len(labels) / (torch.bincount(labels) * len(torch.bincount(labels))), "weighs 9.00 times as much"),
     (lambda labels: torch.ones(3), "gives 3 numbers"), (lambda labels: -soft(labels), "above zero"),
-    (lambda labels: labels / 0, "stopped with"), (lambda labels: None, "stopped with"), (..., "not answered")])
+    (lambda labels: labels / 0, "gives 100 numbers"), (lambda labels: 1 / 0, "stopped with"),
+    (lambda labels: None, "stopped with"), (..., "not answered")])
 def test_softer_weights(capsys, answer, expected):
     assert expected in verdict(capsys, checks.softer_weights, answer)
 

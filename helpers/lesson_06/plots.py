@@ -93,7 +93,7 @@ def refusals(confidences: dict, threshold: float) -> None:
         told.append(f"{kind}: {words}")
     axis.axvline(100 * threshold, color="black", linewidth=1.5)
     axis.set_yticks(-np.arange(len(confidences)), [f"{kind} ({len(own)})" for kind, own in confidences.items()])
-    axis.set(xlabel="confidence (%)", xlim=(0, 101), ylim=(0.6 - len(confidences), 0.6))
+    axis.set(xlabel="confidence (%)\nleft of the line: refused", xlim=(0, 101), ylim=(0.6 - len(confidences), 0.6))
     axis.grid(axis="y", visible=False)
     show(figure, f"Confidence of the answers, and what a threshold of {100 * threshold:.0f} % refuses. "
                  f"{'; '.join(told)}.")
