@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import warnings
 from contextvars import ContextVar
 
 import matplotlib
@@ -53,6 +54,9 @@ matplotlib.rcParams.update(
         "lines.markersize": 7,
     }
 )
+
+
+warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # a class may be named in any script
 
 
 class Drawing:
@@ -112,10 +116,15 @@ def ink(colour) -> str:
     return "black" if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "white"
 
 
-def label(name: str, letters: int = 16) -> str:
+def class_name(name: str, letters: int = 16) -> str:
     """The name of a class as a figure writes it: cut if it has more letters, and with no sign that starts a formula."""
     short = name if len(name) <= letters else name[: letters - 1].rstrip() + "…"
     return short.replace("$", r"\$")
+
+
+def first_of(shown, everything, what: str = "classes") -> str:
+    """The sentence that a figure says if it has room for the first ones only; nothing if it shows them all."""
+    return "" if len(shown) == len(everything) else f"Shown are the first {len(shown)} of {len(everything)} {what}."
 
 
 def page(width: float, height: float) -> tuple[Figure, Axes]:
@@ -154,26 +163,30 @@ def images(pictures, titles=None, columns: int = 10, title: str | None = None, a
         if k < len(pictures):
             picture(axis, pictures[k])
             if titles:
-                axis.set_title(titles[k], fontsize=11, pad=3)
+                axis.set_title(class_name(titles[k], int(10.5 * size)), fontsize=11, pad=3)
     if title:
         figure.suptitle(title)
     show(figure, alt or title or "A grid of images.")
 
 
 def class_examples(split, each: int = 8) -> None:
-    """A row of `each` images for every class of an `ImageSplit`, in two columns of classes."""
-    rows = -(-len(split.classes) // 2)
-    figure = Figure(figsize=(9.5, rows * 0.56))
-    axes = figure.subplots(rows, 2 * each + 1, squeeze=False, width_ratios=[1] * each + [1.6] + [1] * each)
+    """A row of `each` images for every class of an `ImageSplit`, or for the first 20, in two columns of classes."""
+    names = split.classes[:20]
+    rows, part = -(-len(names) // 2), first_of(names, split.classes)
+    letters = max(8, *(len(class_name(name)) for name in names))
+    figure = Figure(figsize=(9.5, rows * 0.56 + (0.4 if part else 0)))
+    axes = figure.subplots(rows, 2 * each + 1, squeeze=False, width_ratios=[1] * each + [0.2 * letters] + [1] * each)
     for axis in axes.flat:
         axis.set_axis_off()
-    for label, name in enumerate(split.classes):
-        column, row = divmod(label, rows)
+    for number, name in enumerate(names):
+        column, row = divmod(number, rows)
         own = axes[row, column * (each + 1):]
-        own[0].text(-0.12, 0.5, name, transform=own[0].transAxes, ha="right", va="center")
-        for axis, image in zip(own, split.images[split.labels == label][:each], strict=False):
+        own[0].text(-0.12, 0.5, class_name(name), transform=own[0].transAxes, ha="right", va="center")
+        for axis, image in zip(own, split.images[split.labels == number][:each], strict=False):
             picture(axis, image)
-    show(figure, f"{each} images of each of the {len(split.classes)} classes: {', '.join(split.classes)}.")
+    if part:
+        figure.suptitle(part, fontsize=12)
+    show(figure, f"{each} images of each of the {len(split.classes)} classes: {', '.join(names)}. {part}".rstrip())
 
 
 def bars(intervals) -> tuple[np.ndarray, np.ndarray]:

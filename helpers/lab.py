@@ -17,9 +17,10 @@ import torch
 from helpers import datasets
 from helpers.fetch import downloads, stl10, weights
 from helpers.images import LARGEST_SEED, whole_number
+from helpers.plans import POCKET
 
 # The lessons cut, fold and count the layers of a VGG.
-BACKBONES = ("pocket_vgg", "vgg11", "vgg11_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn")
+BACKBONES = ("pocket_vgg", "pocket_vgg_bn", "vgg11", "vgg11_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn")
 TRACKS = {"pocket": ("pocket_vgg", "pocket"), "full": ("vgg16", "stl10")}
 
 
@@ -75,10 +76,10 @@ def setup(backbone: str | None = None, data: str | None = None, seed: int = 0) -
     if not gc.get_freeze_count():
         gc.freeze()  # what is imported by now will stay; to search it for garbage would halt panels at times
     device = torch.device("cuda" if gpu else "cpu")
-    slow = ", which will be slow without a GPU" if device.type == "cpu" and backbone != "pocket_vgg" else ""
+    slow = ", which will be slow without a GPU" if device.type == "cpu" and backbone not in POCKET else ""
     print(f"{track} track ({reason}): {backbone} on {data} data, {device.type}, seed {seed}{slow}")
     return Lab(track, backbone, data, device, seed, cache, per_class=100 if gpu and data == "stl10" else 12,
-               rate=3e-4 if backbone == "pocket_vgg" else 3e-5)  # ten times the latter destroys what VGG-16 has learnt
+               rate=3e-4 if backbone in POCKET else 3e-5)  # ten times the latter destroys what VGG-16 has learnt
 
 
 def _check(what: str, name: str, valid) -> None:
@@ -88,7 +89,7 @@ def _check(what: str, name: str, valid) -> None:
 
 
 def _fetch(backbone: str, data: str, cache: Path) -> None:
-    if backbone != "pocket_vgg":
+    if backbone not in POCKET:
         weights.weights_file(backbone)
     if data == "stl10":
         stl10.fetch(cache)

@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from helpers.figures import SKY, ink, label, page, show
+from helpers.figures import ORANGE, SKY, class_name, ink, page, show
 from helpers.intervals import one_per_thing
 from helpers.panel import Panel, panel, paragraph
 
@@ -57,7 +57,7 @@ def confusion(counts, classes) -> None:
     for y, x in zip(*part.nonzero(), strict=True):
         colour = ink(drawn.to_rgba(shares[y, x])[:3])
         axis.text(x, y, part[y, x], ha="center", va="center", fontsize=11, color=colour)
-    names = [label(classes[k]) for k in shown]
+    names = [class_name(classes[k]) for k in shown]
     axis.set_xticks(range(len(shown)), names, rotation=45, ha="right", rotation_mode="anchor")
     axis.set_yticks(range(len(shown)), names)
     said = _shown_of(shown, counts)
@@ -89,8 +89,9 @@ def gallery(split, evaluation, chosen, maps) -> None:
         left, top = place % columns * step[0], place // columns * step[1] + int(title * height)
         sheet[top : top + height, left : left + 2 * width] = _with_heat(split.images[k], one)
         answer, truth = _answer_and_truth(split, evaluation, k)
-        axis.text(left + width, top - 0.04 * height, f"{label(answer)}, {100 * evaluation.confidences[k]:.0f} %\n"
-                  f"(in truth: {label(truth)})", ha="center", va="bottom", fontsize=12, linespacing=1.1)
+        sure = f"{100 * evaluation.confidences[k]:.0f} %"
+        words = f"{class_name(answer, 13)}, {sure}\n(in truth: {class_name(truth, 13)})"
+        axis.text(left + width, top - 0.04 * height, words, ha="center", va="bottom", fontsize=12, linespacing=1.1)
     axis.imshow(sheet)
     pairs = ", ".join("{1} taken for {0}".format(*_answer_and_truth(split, evaluation, k)) for k in chosen)
     show(figure, f"{len(chosen)} test images that the network got wrong, each beside its heat map: {pairs}.")
@@ -167,7 +168,7 @@ def _pair(split, evaluation, k: int, heat) -> str:
             f"{100 * evaluation.confidences[k]:.0f} %<br>(in truth: {truth})</figcaption></figure>")
 
 
-class Squares(ipywidgets.GridBox):
+class Squares(ipywidgets.VBox):
     """A confusion matrix of buttons, to be used by mouse, by finger, or with Tab and Enter.
 
     `value` is the chosen square, (true class, answer), by number; ANY, in the first row and column, is any class. What
@@ -181,18 +182,13 @@ class Squares(ipywidgets.GridBox):
         counts = np.asarray(counts)
         wrong = counts - np.diag(np.diag(counts))
         shares = wrong / counts.sum(1, keepdims=True).clip(1)
-        self.plain, self.chosen = (ipywidgets.Layout(width="auto", min_width="0", height="28px", margin="0",
-                                                     padding="0", border=border) for border in ("1px solid #dddddd",
-                                                                                                "3px solid black"))
         shown = most_confused(counts)
-        names, lines, self.buttons = ["any", *(classes[k] for k in shown)], [ANY, *shown], {}
-        shades = [_shade(step / 5) for step in range(6)]
-        hint = paragraph("Rows: the true classes; columns: the network's answers; the darker, the larger the share of "
-                         f"its row. Choose a square to see the images in it. {_shown_of(shown, counts)}")
-        children = [ipywidgets.HTML(hint, layout={"grid_column": "1 / -1"}), _head(""),
-                    *(_head(name, upright=True) for name in names)]
+        names, lines = ["any", *(classes[k] for k in shown)], [ANY, *shown]
+        shades = [_style(SKY, 0.04 + 0.96 * step / 5) for step in range(6)]
+        small = ipywidgets.Layout(width="auto", min_width="0", height="28px", margin="0", padding="0")
+        self.buttons, cells = {}, [_head(""), *(_head(name, upright=True) for name in names)]
         for name, true in zip(names, lines, strict=True):
-            children.append(_head(name))
+            cells.append(_head(name))
             for answer in lines:
                 place = tuple(slice(None) if k == ANY else k for k in (true, answer))
                 right = true == answer != ANY
@@ -200,26 +196,30 @@ class Squares(ipywidgets.GridBox):
                 shade = 0 if ANY in (true, answer) else round(5 * shares[place] / shares.max())
                 button = self.buttons[true, answer] = ipywidgets.Button(
                     description=f"{number or ''}", tooltip=f"{_kind((true, answer), classes)}: {number}",
-                    disabled=right or not number, layout=self.plain, style=shades[shade])
+                    disabled=right or not number, layout=small, style=shades[shade])
                 button.on_click(lambda _, square=(true, answer): setattr(self, "value", square))
-                children.append(button)
-        super().__init__(children, layout={
-            "width": "100%", "grid_gap": "1px", "grid_template_columns":
-            f"minmax(0, 90px) minmax(24px, 44px) repeat({len(shown)}, minmax(0, 44px))"})
+                cells.append(button)
+        hint = paragraph("Rows: the true classes; columns: the network's answers; the darker, the larger the share of "
+                         f"its row. Choose a square to see the images in it. {_shown_of(shown, counts)}")
+        columns = f"minmax(40px, 90px) minmax(30px, 36px) repeat({len(shown)}, minmax(0, 44px))"
+        grid = ipywidgets.GridBox(cells, layout={"width": "100%", "grid_gap": "1px", "grid_template_columns": columns})
+        super().__init__([ipywidgets.HTML(hint), grid], layout={"width": "100%"})
+        self.own_style, self.chosen_style = None, _style(ORANGE, 0.5)
         self.observe(self.mark, "value")
-        self.mark({"new": self.value})
+        self.mark({"old": self.value, "new": self.value})
 
     def mark(self, change) -> None:
-        """Put a frame around the chosen square, and around no other."""
-        if "old" in change:
-            self.buttons[change["old"]].layout = self.plain
-        self.buttons[change["new"]].layout = self.chosen
+        """Colour the chosen square, and give the one before it its own colour back."""
+        if self.own_style:
+            self.buttons[change["old"]].style = self.own_style
+        button = self.buttons[change["new"]]
+        self.own_style, button.style = button.style, self.chosen_style
 
 
-def _shade(share: float) -> ipywidgets.ButtonStyle:
-    """From white (0) to a blue (1) on which black can still be read."""
-    colour = to_hex((1 - share) * np.ones(3) + share * np.array(to_rgb(SKY)))
-    look = {"button_color": colour, "text_color": "black", "font_size": "12px"}
+def _style(colour: str, share: float) -> ipywidgets.ButtonStyle:
+    """So much of a colour, mixed with white, that black can be read on it."""
+    mixed = to_hex((1 - share) * np.ones(3) + share * np.array(to_rgb(colour)))
+    look = {"button_color": mixed, "text_color": "black", "font_size": "11px"}
     known = ipywidgets.ButtonStyle.class_trait_names()  # ipywidgets 7, which Colab has, knows the first of them alone
     return ipywidgets.ButtonStyle(**{name: value for name, value in look.items() if name in known})
 
@@ -227,8 +227,8 @@ def _shade(share: float) -> ipywidgets.ButtonStyle:
 def _head(name: str, upright: bool = False) -> ipywidgets.HTML:
     """The name of a row, or the `upright` one of a column; a long one ends in "…", told when one points at it."""
     turn = "writing-mode: vertical-rl; transform: rotate(180deg); max-height: 90px; margin: auto" if upright \
-        else "text-align: right; padding-right: 3px"
+        else "contain: inline-size; text-align: right; padding-right: 3px"
     name = html.escape(name)
     return ipywidgets.HTML(f"<div title='{name}' style='font-size: 12px; line-height: 1.2; overflow: hidden; "
                            f"text-overflow: ellipsis; white-space: nowrap; {turn}'>{name}</div>",
-                           layout={"margin": "0", "align_self": "flex-end" if upright else "center"})
+                           layout={"margin": "0", "min_width": "0", "align_self": "flex-end" if upright else "center"})

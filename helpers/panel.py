@@ -18,6 +18,12 @@ def fitted(content: str) -> str:
     return f"<div style='contain: inline-size; overflow-x: auto'>{content}</div>"
 
 
+def beside(parts) -> str:
+    """Pieces of HTML side by side, as many as there is room for: on a phone they stand below one another."""
+    pieces = "".join(f"<div>{part}</div>" for part in parts)
+    return f"<div style='display: flex; flex-wrap: wrap; gap: 6px 20px'>{pieces}</div>"
+
+
 def panel(controls: dict, draw) -> Panel:
     """A row of controls above a figure that `draw(**values)` returns as HTML, drawn anew when a control changes."""
     figure = ipywidgets.HTML()

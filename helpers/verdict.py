@@ -101,6 +101,12 @@ def whole_number(answer) -> int | None:
     return int(value) if value is not None and value == math.floor(value) else None
 
 
+def more_than_guessing(classes: int) -> float:
+    """An accuracy (0 to 1) that blind guesses among so many classes hardly reach: 20 % where there are ten."""
+    guess = 1 / classes
+    return guess + min(guess, (1 - guess) / 9)
+
+
 def near(value: int | float, truth: float) -> bool:
     """Whether two numbers agree to two digits after the point. Compared, not subtracted: 10**400 fits no float."""
     return truth - 0.01 <= value <= truth + 0.01

@@ -137,3 +137,25 @@ def test_learnt_nothing(capsys):
     assert "each as often" in say(head, shuffled[:-1]) and "each as often" in say(head, shuffled.tolist())
     assert "takes 30 features and has 4 outputs" in say(nn.Linear(30, 5), shuffled)
     assert "takes 30 features" in say(shuffled, shuffled) and "a pair" in say(head)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 40, 100])
+def test_learnt_nothing_with_any_number_of_classes(capsys, classes):
+    """With two classes, shuffling leaves half of the labels as they were, and twice as good as chance is perfect."""
+    labels = torch.arange(4 * classes) % classes
+    shuffled = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))]
+    inputs = 3.0 * torch.nn.functional.one_hot(shuffled, classes)
+    few = Features(inputs, labels, tuple(map(str, range(classes))))
+    head = nn.Linear(classes, classes, bias=False)
+    nn.init.eye_(head.weight)
+    say = lambda head, labels: verdict(capsys, checks.learnt_nothing, (head, labels), few, few)
+    assert "right. Of the shuffled training labels it has 100 % right" in say(head, shuffled)
+    assert "still have their own label" in say(head, labels)
+    nn.init.zeros_(head.weight)
+    assert "hardly more than guessing" in say(head, shuffled)
+
+
+def test_without_colour_where_the_exam_is_too_small_for_an_interval(capsys, tiny, slim):
+    exam, model = tiny(1), slim("pocket_vgg", num_classes=3)
+    assert "right. Grey instead of coloured: " in verdict(capsys, checks.without_colour, grey(exam), exam, model,
+                                                          PREPROCESS)

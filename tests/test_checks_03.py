@@ -78,6 +78,12 @@ def test_four_ways_up(capsys, answer, prediction, measure, hint):
     assert hint in printed and (": right. " in printed) == hint.startswith(("right", "higher"))
 
 
+@pytest.mark.parametrize("size", [64, 224])
+def test_four_ways_up_with_images_of_another_size(capsys, size):
+    pipeline = v2.Compose([v2.RandomCrop(size, padding=4), QUARTERS])
+    assert ": right. " in verdict(capsys, checks.four_ways_up, pipeline, 5, trial, size)
+
+
 def test_count_crops(capsys):
     assert "right" in verdict(capsys, checks.count_crops, 338, 6)
     for answer, hint in ((169, "mirrored"), (13, "two directions"), (144, "both sides"), (7, "Count the places")):

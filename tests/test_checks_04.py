@@ -104,6 +104,23 @@ def test_networks_that_do_not_work(capsys, fitted, tiny, change, expected):
         assert "not yet" in said and expected in said and said.count("\n") == 1
 
 
+@pytest.mark.parametrize("right, expected", [(0.4, "hardly more than guessing"), (0.7, "right. In between: 70.0 %")])
+def test_in_between_with_two_classes(capsys, slim, right, expected):
+    """Twice as good as guessing would be perfect there."""
+    split = ImageSplit(torch.zeros(20, 3, 32, 32, dtype=torch.uint8), torch.arange(20) % 2, ("cat", "dog"))
+    split.images[:, 0, 0, 0] = torch.arange(20)  # so that the network can be told which image it is shown
+
+    class Known(type(slim("pocket_vgg"))):
+        def forward(self, inputs):
+            numbers = ((inputs[:, 0, 0, 0] * 0.25 + 0.5) * 255).round().long()
+            return nn.functional.one_hot((numbers + (numbers >= 20 * right)) % 2, 2).float()
+
+    model = slim("pocket_vgg", num_classes=2)
+    model.__class__ = Known
+    networks.freeze(model.features)
+    assert expected in verdict(capsys, checks.in_between, model, split, PREPROCESS, FROZEN)
+
+
 def test_in_between(capsys, fitted, tiny):
     say = lambda answer: verdict(capsys, checks.in_between, answer, tiny(10), PREPROCESS, FROZEN)
     said = say(fitted)

@@ -51,6 +51,13 @@ def test_a_bare_machine_gets_the_pocket_track_and_one_line(bare, complete, capsy
     assert complete == []  # nothing is fetched for it
 
 
+def test_the_small_network_with_batch_norm_ships_as_well(bare, complete, monkeypatch, capsys):
+    monkeypatch.setenv("TL_TRACK", "full")
+    lab = setup(backbone="pocket_vgg_bn", data="pocket")
+    assert (lab.backbone, lab.rate) == ("pocket_vgg_bn", 3e-4) and complete == []
+    assert "slow" not in capsys.readouterr().out
+
+
 def test_with_a_gpu_weights_and_data_are_fetched(bare, complete, gpu, capsys):
     lab = setup()
     assert (lab.track, lab.backbone, lab.data, lab.device.type) == ("full", "vgg16", "stl10", "cuda")

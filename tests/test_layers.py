@@ -12,7 +12,7 @@ from helpers.training import training_mode
 from tests.test_networks import changed, step
 
 
-@pytest.fixture(params=(*BACKBONES, "pocket_vgg_bn"))
+@pytest.fixture(params=BACKBONES)
 def model(request, slim):
     return slim(request.param)
 

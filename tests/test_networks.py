@@ -13,8 +13,6 @@ from torchvision.models.vgg import VGG
 from helpers import networks, pretrained
 from helpers.lab import BACKBONES
 
-VGGS = (*BACKBONES, "pocket_vgg_bn")
-
 
 def step(model: nn.Module, classes: int = 3) -> None:
     """One optimiser step on random images, with weight decay: whatever may change does change."""
@@ -32,7 +30,7 @@ def changed(model: nn.Module, before: dict) -> set[str]:
 
 # --- building ----------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("name", VGGS)
+@pytest.mark.parametrize("name", BACKBONES)
 def test_every_network_has_the_parts_of_a_vgg(name):
     model = networks.build(name, None, num_classes=10, device="meta")
     assert isinstance(model, VGG) and len(model.classifier) == 7 and networks.head(model) is model.classifier[6]
@@ -197,7 +195,7 @@ def test_every_layer_gets_its_mode_back_whatever_ends_the_block(slim, end):
 
 # --- the head ----------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("name", VGGS)
+@pytest.mark.parametrize("name", BACKBONES)
 def test_a_new_head_replaces_the_old_one_and_nothing_else(slim, name):
     model = slim(name)
     before = {name: value.clone() for name, value in model.state_dict().items()}

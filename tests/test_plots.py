@@ -13,9 +13,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
-from matplotlib.text import Text
 from nbclient import NotebookClient
 from PIL import Image
 
@@ -31,6 +29,7 @@ from helpers.lesson_05 import plots as plots_05
 from helpers.lesson_06 import plots as plots_06
 from helpers.pocket import CLASSES
 from helpers.training import History
+from tests.drawn import cut_off, drawn
 
 ROOT = Path(__file__).resolve().parent.parent
 PALETTE = {name: getattr(figures, name) for name in ("BLUE", "ORANGE", "GREEN", "PINK", "SKY", "GREY")}
@@ -134,30 +133,19 @@ FIGURES = {
 }
 # the tools, and a table:
 NO_FIGURES = {"show", "bars", "rendered", "ink", "page", "outline", "picture", "comparison_table", "decision_sheet",
-              "division_table", "browser", "most_confused"}
+              "class_name", "first_of", "most_confused", "browser", "division_table"}
 
 
 @pytest.fixture(scope="module", params=FIGURES)
 def shown(request):
     """The one figure that a plot function shows: its alt text, its size and pixels, and each text that is drawn."""
-    calls, written, write = [], [], Text.draw
+    calls = []
     with pytest.MonkeyPatch.context() as patch:
         for module in MODULES:
             patch.setattr(module, "show", lambda *call: calls.append(call))
         FIGURES[request.param]()
-        (figure, alt), = calls
-        FigureCanvasAgg(figure)  # a figure that was made without pyplot has no canvas that draws yet
-        patch.setattr(Text, "draw", lambda text, renderer: (written.append(text), write(text, renderer)))
-        figure.canvas.draw()
-        written = [text for text in dict.fromkeys(written) if text.get_text().strip()]
-        boxes = [text.get_window_extent() for text in written]
-        patch.setattr(Text, "draw", lambda text, renderer: None)
-        figure.set_layout_engine("none")  # nothing moves when the texts are gone
-        figure.canvas.draw()
-    pixels = np.asarray(figure.canvas.buffer_rgba())[::-1] / 255  # from the bottom up, like the boxes
-    texts = [SimpleNamespace(string=text.get_text(), points=text.get_fontsize(), colour=text.get_color(),
-                             box=box.extents.round().astype(int)) for text, box in zip(written, boxes, strict=True)]
-    return SimpleNamespace(alt=alt, pixels=pixels, texts=texts)
+    (figure, alt), = calls
+    return drawn(figure, alt)
 
 
 # --- colours ---
@@ -336,9 +324,7 @@ def test_every_plot_function_is_looked_at():
 
 def test_text_is_large_enough_and_on_the_canvas(shown):
     assert [(text.string, text.points) for text in shown.texts if text.points < SMALLEST_TEXT] == []
-    height, width, _ = shown.pixels.shape
-    inside = [(text.box[:2] >= -1).all() and (text.box[2:] <= (width + 1, height + 1)).all() for text in shown.texts]
-    assert [(text.string, *text.box) for text, whole in zip(shown.texts, inside, strict=True) if not whole] == []
+    assert cut_off(shown) == []
 
 
 def test_text_stands_out_from_what_is_behind_it(shown):

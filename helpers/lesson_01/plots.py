@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from helpers.figures import BLUE, GREY, ORANGE, bars, outline, picture, show
+from helpers.figures import BLUE, GREY, ORANGE, bars, class_name, first_of, outline, picture, show
 
 
 def film_strip(source: dict, words: list[str], target) -> None:
@@ -41,42 +41,55 @@ def film_strip(source: dict, words: list[str], target) -> None:
 def feature_maps(split, features: dict) -> None:
     """Images laid out by what networks make of them: `features[name]` (n, 2), a place for each image of `split`.
 
-    One panel for each network; alike features stand close together. The frame has a colour for each class.
+    One panel for each network; alike features stand close together. The frame has a colour for each class; of more than
+    ten classes it shows the first ten, since nobody could tell more colours apart.
     """
-    figure = Figure(figsize=(9.5, 9.5 / len(features) + 0.9))
-    colours = matplotlib.colormaps["tab10"](np.arange(len(split.classes)) % 10)
+    colours = matplotlib.colormaps["tab10"](range(min(10, len(split.classes))))
+    names, seen = split.classes[:len(colours)], split.labels < len(colours)
+    part = first_of(names, split.classes)
+    figure = Figure(figsize=(9.5, 9.5 / len(features) + 0.5 + 0.25 * (-(-len(names) // 5) + bool(part))))
     for axis, (name, places) in zip(figure.subplots(1, len(features), squeeze=False)[0], features.items(), strict=True):
         places = np.asarray(places)
-        low, high = places.min(0), places.max(0)
-        for (x, y), image, label in zip((places - low) / (high - low), split.images, split.labels, strict=True):
+        low, reach = places.min(0), np.ptp(places, 0).clip(1e-9)
+        for (x, y), image, number in zip(((places - low) / reach)[seen], split.images[seen], split.labels[seen],
+                                         strict=True):
             box = (x - 0.04, x + 0.04, y - 0.04, y + 0.04)
             axis.imshow(np.asarray(image).transpose(1, 2, 0), extent=box, zorder=2)
-            outline(axis, (box[0], box[2], box[1], box[3]), colours[int(label)], 2, zorder=3)
+            outline(axis, (box[0], box[2], box[1], box[3]), colours[int(number)], 2, zorder=3)
         axis.set(xlim=(-0.06, 1.06), ylim=(-0.06, 1.06), title=name, aspect="equal", xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
         axis.grid(visible=False)
     handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in colours]
-    figure.legend(handles, split.classes, loc="outside lower center", ncols=min(5, len(split.classes)))
-    show(figure, f"{len(split)} images in two dimensions, once for each of these networks: {', '.join(features)}. "
-                 "Images whose features are alike stand close together.")
+    figure.legend(handles, [class_name(name, 12) for name in names], loc="outside lower center",
+                  ncols=min(5, len(names)), title=part)
+    show(figure, f"{int(seen.sum())} images in two dimensions, once for each of these networks: {', '.join(features)}. "
+                 f"Images whose features are alike stand close together. {part}".rstrip())
 
 
 def two_opinions(split, answers, names) -> None:
-    """Images with the answers of two networks below, wrong ones in orange. `answers`: two tensors of labels (n,)."""
-    figure = Figure(figsize=(9.5, 1.75))
-    axes = figure.subplots(1, len(split))
-    for axis, image in zip(axes, split.images, strict=True):
+    """Images with the answers of two networks below, wrong ones in orange. `answers`: two tensors of labels (n,).
+
+    Of more than ten images it shows the first ten.
+    """
+    shown = split.images[:10]
+    part = first_of(shown, split, "images")
+    figure = Figure(figsize=(0.95 * max(4, len(shown)), 2.1 if part else 1.75))
+    axes = figure.subplots(1, len(shown), squeeze=False)[0]
+    for axis, image in zip(axes, shown, strict=True):
         picture(axis, image)
+    if part:
+        figure.suptitle(part, fontsize=12)
     wrong = []
     for name, given, y in zip(names, answers, (-0.18, -0.44), strict=True):
         axes[0].text(-0.15, y, f"{name}:", transform=axes[0].transAxes, ha="right", va="center", fontsize=11)
         right = [int(own) == int(true) for own, true in zip(given, split.labels, strict=True)]
         wrong.append(right.count(False))
-        for axis, own, is_right in zip(axes, given, right, strict=True):
-            axis.text(0.5, y, split.classes[int(own)], transform=axis.transAxes, ha="center", va="center", fontsize=11,
-                      color="black" if is_right else ORANGE, weight="normal" if is_right else "bold")
+        for axis, own, is_right in zip(axes, given, right, strict=False):
+            axis.text(0.5, y, class_name(split.classes[int(own)], 10), transform=axis.transAxes, ha="center",
+                      va="center", fontsize=11, color="black" if is_right else ORANGE,
+                      weight="normal" if is_right else "bold")
     show(figure, f"{len(split)} test images with two answers each; {names[0]} has {wrong[0]} wrong, "
-                 f"{names[1]} {wrong[1]}.")
+                 f"{names[1]} {wrong[1]}. {part}".rstrip())
 
 
 def source_examples(pictures: dict) -> None:

@@ -9,7 +9,7 @@ import ipywidgets
 from helpers import anatomy, figures
 from helpers.hardware import device_of
 from helpers.lesson_02 import plots
-from helpers.panel import Panel, panel
+from helpers.panel import Panel, beside, panel
 
 RANKS = ("strongest", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th")
 
@@ -20,8 +20,8 @@ def layer_explorer(model, examples, preprocess, pictures, liked, start: int = 0)
     `examples` is an `ImageSplit` with one image of each class, `start` the one shown first. `liked` is what
     `anatomy.favourites` found among the images of the `ImageSplit` `pictures`, for all layers of `features` but the
     ReLUs. Channels are ranked anew for each image and layer. Children of the result: a box with the three controls,
-    then two figures (`plots.layer_view`, `plots.favourites`) and a table as HTML. An image goes through the network
-    once, so that moving along the layers costs only the drawing.
+    then two figures (`plots.layer_view`, `plots.favourites`) and the layer's numbers as HTML. An image goes through the
+    network once, so that moving along the layers costs only the drawing.
     """
     size, device = examples.images.shape[-1], device_of(model)
     table = anatomy.layer_table(model, size)
@@ -50,7 +50,7 @@ def layer_explorer(model, examples, preprocess, pictures, liked, start: int = 0)
 
 
 def _layer_facts(layer: anatomy.Layer, total: dict, channel: int, unit: tuple, name: str, size: int) -> str:
-    """A layer's numbers as an HTML table, and one sentence about the marked unit of the image called `name`."""
+    """A layer's numbers side by side as HTML, and one sentence about the marked unit of the image called `name`."""
     facts = {
         "layer": f"{layer.name} ({layer.kind}, block {layer.block})",
         "output": " x ".join(map(str, layer.shape)),
@@ -61,9 +61,7 @@ def _layer_facts(layer: anatomy.Layer, total: dict, channel: int, unit: tuple, n
     }
     left, top, right, bottom = inside = layer.visible(*unit, size)
     beyond = "" if inside == layer.field(*unit) else ", and beyond the border the zeros of the padding"
-    head = "".join(f"<th scope='col' style='text-align: left; padding: 0 16px 0 0'>{key}</th>" for key in facts)
-    cells = "".join(f"<td style='padding: 0 16px 0 0; vertical-align: top'>{value}</td>" for value in facts.values())
-    return (f"<div style='font-size: 14px; line-height: 1.5'><table><tr>{head}</tr><tr>{cells}</tr></table>"
-            f"Image: {html.escape(name)}. The ring marks the brightest unit of channel {channel}, in row {unit[0]} "
-            f"and column {unit[1]} of its map. Of the image it sees rows {top} to {bottom - 1} and columns {left} to "
-            f"{right - 1}{beyond}.</div>")
+    numbers = beside(f"<b>{key}</b><br>{value}" for key, value in facts.items())
+    return (f"<div style='font-size: 14px; line-height: 1.5'>{numbers}<p>Image: {html.escape(name)}. The ring marks "
+            f"the brightest unit of channel {channel}, in row {unit[0]} and column {unit[1]} of its map. Of the image "
+            f"it sees rows {top} to {bottom - 1} and columns {left} to {right - 1}{beyond}.</p></div>")

@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from helpers.figures import BLUE, GREEN, GREY, ORANGE, PINK, SKY, ink, outline, page, picture, show
+from helpers.figures import BLUE, GREEN, GREY, ORANGE, PINK, SKY, class_name, ink, outline, page, picture, show
 
 BLOCK_COLOURS = (PINK, GREEN, SKY, ORANGE, BLUE)
 
@@ -90,10 +90,10 @@ def receptive_fields(image, layers, table) -> None:
         x = next(i for i, row in enumerate(rows) if row.name == layer.name)
         right.plot(x, layer.receptive_field, "o", color=BLOCK_COLOURS[k % 5], markersize=10, linestyle="none",
                    label=f"block {layer.block}: {layer.receptive_field} x {layer.receptive_field} pixels")
-    right.legend(loc="upper left", fontsize=12, handletextpad=0.2)
+    beyond = [row.name for row in rows if row.receptive_field > size]
+    right.legend(loc="upper left" if beyond else "lower right", fontsize=12, handletextpad=0.2)  # away from the words
     right.set(xlabel="place in features", ylabel="side of the receptive field (pixels)", xlim=(-1, len(rows)))
     sides = ", ".join(f"block {layer.block} {layer.receptive_field}" for layer in layers)
-    beyond = [row.name for row in rows if row.receptive_field > size]
     where = f"From {beyond[0]} on they are larger than the image." if beyond else "None is larger than the image."
     show(figure, "Receptive fields of one unit drawn on an image as squares, and their side in pixels: "
                  f"{sides}. {where}")
@@ -261,7 +261,7 @@ def favourites(pictures, layer, channel: int, places) -> None:
     axis.set(xlim=(0, 9), ylim=(1.75, 0))
     title = f"{layer.name}, channel {channel}: the {len(places)} of {len(pictures)} images that excite it most"
     axis.text(4.5, 0.28, title, ha="center", fontsize=13)
-    step, size, names = 9 / len(places), pictures.images.shape[-1], []
+    step, size, names = 9 / max(9, len(places)), pictures.images.shape[-1], []
     side = step - 0.06
     for k, (number, *unit) in enumerate(places.tolist()):
         x, y = step * k + 0.03, 0.7
@@ -270,5 +270,5 @@ def favourites(pictures, layer, channel: int, places) -> None:
         left, top, right, bottom = np.multiply(layer.visible(*unit, size), side / size)
         _field(axis, (x + left, y + top, x + right, y + bottom), SKY)
         names.append(pictures.classes[pictures.labels[number]])
-        axis.text(x + side / 2, y - 0.06, names[-1], ha="center", fontsize=11)
+        axis.text(x + side / 2, y - 0.06, class_name(names[-1], 10), ha="center", fontsize=11)
     show(figure, f"{title}: {', '.join(names)}; on each the square that its brightest unit sees.")

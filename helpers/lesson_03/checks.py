@@ -107,18 +107,18 @@ def random_brightness(answer) -> str:
 
 
 @exercise("Exercise 3.5")
-def four_ways_up(answer, prediction, trial) -> str:
+def four_ways_up(answer, prediction, trial, size: int = 96) -> str:
     """Exercise 3.5: a pipeline whose draws show an image all four ways up; how many points the reader expects of it.
 
-    `trial(pipeline)` trains with it and returns a `Difference`: the accuracy on the task's pictures, minus that after
-    training with copies (notebook 03).
+    `size` is the side of the task's images in pixels. `trial(pipeline)` trains with it and returns a `Difference`: the
+    accuracy on the task's pictures, minus that after training with copies (notebook 03).
     """
     expected = number(prediction)
     if expected is None:
         raise NotYet("Commit yourself first: prediction is a number of points, such as 5, or 0 for no change.")
     if not callable(answer):
         raise NotYet(f"The answer is a pipeline, v2.Compose([...]), not {type(answer).__name__}.")
-    _check_ways_up(answer)
+    _check_ways_up(answer, size)
     with readers_code("It"):
         change = trial(answer)
     if change.word == "lower":
@@ -131,10 +131,10 @@ SIDES = ("right", "bottom", "left", "top")  # in the order in which a quarter tu
 ASLANT = 15  # degrees: no more than a picture taken by hand may be tilted
 
 
-def _check_ways_up(pipeline) -> None:
+def _check_ways_up(pipeline, size: int) -> None:
     """Raise `NotYet` unless the draws of an image whose upper half is bright show it all four ways up, and upright."""
-    probe = torch.full((3, 96, 96), 20, dtype=torch.uint8)
-    probe[:, :48] = 220
+    probe = torch.full((3, size, size), 20, dtype=torch.uint8)
+    probe[:, :size // 2] = 220
     towards = [angle for drawn in _draws(pipeline, probe) if (angle := _brighter_side(drawn)) is not None]
     aslant = max((abs(angle - 90 * round(angle / 90)) for angle in towards), default=0)
     lying = {SIDES[round(angle / 90) % 4] for angle in towards}

@@ -17,11 +17,12 @@ def draws(original, pictures) -> None:
 
     The draws are laid out as one sheet of pixels, which is drawn quickly enough for a panel that follows a slider.
     """
-    original, gap = np.asarray(original).transpose(1, 2, 0), 10
+    original = np.asarray(original).transpose(1, 2, 0)
     height, width = original.shape[:2]
+    gap, head = -(-width // 10), 0.32 * width  # a title takes the same room above images of any size
     columns, start = -(-len(pictures) // 2), 2 * width + 4 * gap
     right, bottom = start + columns * (width + gap), 2 * (height + gap)
-    figure, axis = page(7.5, 7.5 * (bottom + 36) / right)
+    figure, axis = page(7.5, 7.5 * (bottom + head + gap // 2) / right)
     axis.imshow(original, extent=(gap, gap + 2 * width, bottom - gap, gap))
     axis.text(gap + width, 0, "stored image", ha="center", va="bottom", fontsize=13)
     axis.text((start + right - gap) / 2, 0, f"{len(pictures)} draws", ha="center", va="bottom", fontsize=13)
@@ -30,7 +31,7 @@ def draws(original, pictures) -> None:
         sheet[k // columns, k % columns, :height, :width] = drawn
     sheet = sheet.swapaxes(1, 2).reshape(bottom, right - start, 3)
     axis.imshow(sheet, extent=(start, right, bottom + gap // 2, gap // 2))
-    axis.set(xlim=(0, right), ylim=(bottom + gap // 2, -30))
+    axis.set(xlim=(0, right), ylim=(bottom + gap // 2, -head))
     different = len({drawn.tobytes() for drawn in np.asarray(pictures)})
     show(figure, f"One image, and {len(pictures)} random draws of it, {different} of them different from one another.")
 

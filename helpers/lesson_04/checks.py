@@ -10,7 +10,7 @@ from torchvision.models.vgg import VGG
 from helpers.images import ImageSplit
 from helpers.inference import evaluate
 from helpers.networks import head
-from helpers.verdict import NotYet, accuracy_of, exercise, near, number
+from helpers.verdict import NotYet, accuracy_of, exercise, more_than_guessing, near, number
 
 
 @exercise("Exercise 4.1")
@@ -61,7 +61,7 @@ def in_between(answer, val, preprocess, frozen: list[float]) -> str:
         raise NotYet(f"{wrong[0]} still requires grad.")
     if wrong := [name for name in learns if name.startswith("classifier") and not learns[name]]:
         raise NotYet(f"{wrong[0]} does not require grad: all of the classifier should learn.")
-    if own < 2 / len(val.classes):
+    if own < more_than_guessing(len(val.classes)):
         raise NotYet(f"Its validation accuracy is {100 * own:.1f} %, hardly more than guessing: was it trained?")
     return (f"In between: {100 * own:.1f} % on the validation images; frozen: {100 * min(frozen):.1f} to "
             f"{100 * max(frozen):.1f} %. Was your prediction right?")

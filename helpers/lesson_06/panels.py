@@ -7,7 +7,7 @@ import ipywidgets
 
 from helpers import figures, inference, pictures
 from helpers.lesson_06 import plots
-from helpers.panel import Panel, panel, paragraph
+from helpers.panel import Panel, beside, panel, paragraph
 
 
 def refusals(confidences: dict, threshold: float) -> Panel:
@@ -31,8 +31,8 @@ def try_picture(networks: dict, preprocess, start) -> Panel:
     """Upload a picture, or take one with the phone's camera; see what each network takes it for.
 
     `networks[label]` is (model, class names), `start` the image (3, H, W) uint8 that is shown at first. Children of the
-    result: a box with the `FileUpload`, then a sentence, the figure and a table as HTML. A file that can't be read
-    leaves the last picture in place, and the sentence says why.
+    result: a box with the `FileUpload`, then a sentence, the figure and a table for each network as HTML. A file that
+    can't be read leaves the last picture in place, and the sentence says why.
     """
     shown = [start]
 
@@ -48,25 +48,16 @@ def try_picture(networks: dict, preprocess, start) -> Panel:
                 sentence = f"{name} can't be shown. {error} Below is still the picture before it."
         answers = inference.answers(networks, preprocess, shown[0])
         figure = figures.rendered(plots.picture_answers, shown[0], answers)
-        return paragraph(sentence) + figure + _table(answers)
+        return paragraph(sentence) + figure + beside(_table(label, given) for label, given in answers.items())
 
     return panel({"upload": ipywidgets.FileUpload(accept="image/*", description="picture")}, draw)
 
 
-def _table(answers: dict) -> str:
-    """Confidences as an HTML table, a row for each place, two columns for each network.
-
-    `answers[label]` = [(class, 0 to 1), ...].
-    """
-    names = "".join(f"<th scope='colgroup' colspan='2'>{html.escape(label)}</th>" for label in answers)
-    kinds = "<th scope='col'>answer</th><th scope='col'>confidence</th>" * len(answers)
-    rows = ""
-    for place in range(max(map(len, answers.values()))):
-        cells = [given[place] if place < len(given) else None for given in answers.values()]
-        rows += f"<tr><th scope='row'>{place + 1}</th>" + "".join(
-            f"<td>{html.escape(cell[0])}</td><td style='text-align: right'>{100 * cell[1]:.1f} %</td>" if cell
-            else "<td></td><td></td>" for cell in cells) + "</tr>"
-    return (f"<table style='font-size: 14px; border-collapse: separate; border-spacing: 14px 2px'>"
-            f"<caption>What each network takes it for</caption>"
-            f"<thead><tr><td></td>{names}</tr><tr><th scope='col'>place</th>{kinds}</tr></thead>"
-            f"<tbody>{rows}</tbody></table>")
+def _table(network: str, given: list[tuple[str, float]]) -> str:
+    """What one network takes it for as an HTML table, its surest answer first: (class, 0 to 1) each."""
+    rows = "".join(f"<tr><th scope='row'>{place}</th><td>{html.escape(name)}</td>"
+                   f"<td style='text-align: right'>{100 * share:.1f} %</td></tr>"
+                   for place, (name, share) in enumerate(given, 1))
+    return (f"<table style='font-size: 14px; border-collapse: separate; border-spacing: 10px 2px'>"
+            f"<caption style='text-align: left'>{html.escape(network)}</caption><thead><tr><th scope='col'>place</th>"
+            f"<th scope='col'>answer</th><th scope='col'>confidence</th></tr></thead><tbody>{rows}</tbody></table>")

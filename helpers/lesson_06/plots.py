@@ -5,9 +5,8 @@ import numpy as np
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
-from helpers import pictures
 from helpers.calibration import Bin, share_of
-from helpers.figures import BLUE, GREY, ORANGE, page, show
+from helpers.figures import BLUE, GREY, ORANGE, class_name, page, show
 from helpers.model_card import plain
 
 ROWS = 12  # classes that a table or figure shows; of more, the scarcest and the richest
@@ -43,14 +42,13 @@ def by_class(shares: dict[str, list[float]], counts, classes) -> None:
     axis.hlines(places, first, second, color=GREY, linewidth=2)
     axis.plot(first, places, "o", color=GREY, label=before)
     axis.plot(second, places, "D", color=ORANGE, label=after)
-    names = [f"{classes[k]} ({int(counts[k])})" for k in shown]
-    axis.set_yticks(places, names, parse_math=False)
+    names = [f"{class_name(classes[k])} ({int(counts[k])})" for k in shown]
+    axis.set_yticks(places, names)
     axis.set(xlabel="validation images recognised (%)", xlim=(-3, 103), ylim=(0.6 - len(shown), 0.6))
     figure.legend(loc="outside upper center", ncols=2)
     told = "; ".join(f"{name}: {one:.0f} and {other:.0f}"
                      for name, one, other in zip(names, first, second, strict=True))
-    with pictures.quiet():  # of signs that no font here has
-        show(figure, f"Per cent of each class's validation images recognised, {before} and {after}. {told}.")
+    show(figure, f"Per cent of each class's validation images recognised, {before} and {after}. {told}.")
 
 
 def reliability(curves: dict[str, list[Bin]]) -> None:
@@ -100,7 +98,7 @@ def refusals(confidences: dict, threshold: float) -> None:
 
 
 def picture_answers(image, answers: dict) -> None:
-    """An image (3, H, W) uint8, and beside it bars of confidence: `answers[label]` = [(class, 0 to 1), ...].
+    """An image (3, H, W) uint8, and beside it bars of confidence: `answers[network]` = [(class, 0 to 1), ...].
 
     All on one axis, whose unit is a tenth of an inch.
     """
@@ -110,16 +108,16 @@ def picture_answers(image, answers: dict) -> None:
     axis.imshow(np.asarray(image).transpose(1, 2, 0), extent=(1, 30, 32, 3), aspect="auto", interpolation="nearest")
     axis.text(1, 1.6, f"the picture, {image.shape[-1]} x {image.shape[-2]} pixels", va="center", fontsize=12)
     y = 1.6
-    for k, (label, given) in enumerate(answers.items()):
-        axis.text(56, y, label, ha="left", va="center", fontsize=12, weight="bold")
+    for k, (network, given) in enumerate(answers.items()):
+        axis.text(56, y, network, ha="left", va="center", fontsize=12, weight="bold")
         axis.plot((56, 56), (y + 1.4, y + 1.4 + 2.3 * len(given)), color="black", linewidth=1)
         for name, share in given:
             y += 2.3
             axis.barh(y + 0.3, 31 * share, left=56, height=1.6, color=(GREY, ORANGE)[k % 2])
-            axis.text(55, y + 0.3, name if len(name) < 27 else name[:25] + "…", ha="right", va="center", fontsize=11)
+            axis.text(55, y + 0.3, class_name(name, 26), ha="right", va="center", fontsize=11)
             axis.text(56.7 + 31 * share, y + 0.3, f"{100 * share:.0f} %", va="center", fontsize=11)
         y += 3.6
-    said = [f"{label}: " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in given)
-            for label, given in answers.items()]
+    said = [f"{network}: " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in given)
+            for network, given in answers.items()]
     show(figure, f"A picture of {image.shape[-1]} x {image.shape[-2]} pixels, and what networks take it for. "
                  + "; ".join(said) + ".")

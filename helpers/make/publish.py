@@ -30,7 +30,7 @@ def publish(address: str, root: Path = ROOT) -> list[str]:
     Raises:
         ValueError: the address is none that GitHub allows, or a file has lost a place for it. Nothing is written then.
     """
-    if not VALID.fullmatch(address):
+    if not isinstance(address, str) or not VALID.fullmatch(address):
         raise ValueError(f"{address!r} is no address on GitHub: write it as OWNER/REPO, without https:// and .git.")
     notebooks = sorted((root / "notebooks").glob("[0-9]*.ipynb"))
     solutions = sorted((root / "notebooks" / "solutions").glob("[0-9]*.ipynb"))

@@ -97,7 +97,7 @@ def test_publish_changes_the_address_and_nothing_else(copy):
 
 @pytest.mark.parametrize("wrong", ["", "owner", "owner/", "/repo", "owner/repo/", "a/b/c", "own er/repo", "-owner/repo",
                                    "https://github.com/owner/repo", "owner/repo.git", "owner/..", "owner/repo\n",
-                                   "own_er/repo", 'owner/re"po', "ö/repo"])
+                                   "own_er/repo", 'owner/re"po', "ö/repo", None])
 def test_a_malformed_address_is_refused(wrong, copy):
     before = contents(copy)
     with pytest.raises(ValueError, match="write it as OWNER/REPO"):
