@@ -16,7 +16,9 @@ from matplotlib.figure import Figure
 from helpers import album, alike, photographs, pictures
 from helpers.album import Album
 from helpers.composition import SIZE
+from helpers.division import divide
 from helpers.figures import BLUE, GREEN, ORANGE, picture, show
+from helpers.images import SPLITS, ImageSplit
 from helpers.photographs import counted, few, listed, tally
 
 UNEVEN = 2  # times as many pictures as another class has, from which on it is told
@@ -52,6 +54,26 @@ class Audit:
     def pixels(self, k: int) -> torch.Tensor:
         """Picture number `k` of `names`, uint8 (3, size, size)."""
         return torch.cat([_usable(one) for one in self.albums.values()])[k]
+
+    def splits(self, seed: int = 0) -> dict[str, ImageSplit]:
+        """All pictures that can be used, as "train", "val" and "test": the folder's own, or as `divide` makes them.
+
+        A folder with some of the three is divided anew, and a line says so. What can't be used is not among them, and
+        `points` names it. Raises `ValueError` where `divide` does, and for a class or a split without pictures.
+        """
+        labels = torch.tensor([self.classes.index(name) for _, name in self.places], dtype=torch.int64)
+        whole = ImageSplit(torch.cat([_usable(one) for one in self.albums.values()]), labels, self.classes, self.names)
+        kinds = {photographs.SPLITS[name.lower()]: name for name in self.albums if name}
+        if len(kinds) < len(SPLITS):
+            if kinds:
+                print(f"{self.root.name} holds {listed(list(self.albums))}, and all of {', '.join(SPLITS)} are needed: "
+                      "its pictures are divided anew.")
+            return divide(whole, seed)
+        if empty := [f"{self.classes[k]!r} in {split}" for split, counts in zip(self.albums, self.counts, strict=True)
+                     for k in np.flatnonzero(counts == 0)]:
+            raise ValueError(f"There are no pictures of {few(empty)}: each split needs some of each class.")
+        home = [split for split, _ in self.places]
+        return {kind: whole.pick([k for k, its in enumerate(home) if its == kinds[kind]]) for kind in SPLITS}
 
 
 def audit(root: str | Path, size: int = SIZE) -> Audit:
@@ -165,7 +187,7 @@ def _balance(found: Audit, size: int) -> list[str]:
 
 def _table(found: Audit) -> list[str]:
     photos = [photo for one in found.albums.values() for photo in one.photos if not photo.problem]
-    lines = [f"{found.root}: {counted(len(photos), 'picture')} of {len(found.classes)} classes, "
+    lines = [f"{found.root.name}: {counted(len(photos), 'picture')} of {len(found.classes)} classes, "
              f"{sum(photo.bytes for photo in photos) / 1e6:,.1f} MB"]
     order = np.argsort(found.counts.sum(0), kind="stable")
     shown = _ends(order, ROWS)

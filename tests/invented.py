@@ -7,8 +7,8 @@ from helpers.inference import Evaluation
 from helpers.intervals import Difference
 from helpers.lesson_02 import panels as panels_02
 from helpers.lesson_03 import panels as panels_03
-from helpers.lesson_04 import panels as panels_04
 from helpers.lesson_05 import panels as panels_05
+from helpers.lesson_06 import panels as panels_06
 from helpers.preprocess import Preprocess
 
 PREPROCESS = Preprocess((0.5,) * 3, (0.25,) * 3)
@@ -62,7 +62,12 @@ def augmentation(split: ImageSplit):
 def try_picture(split: ImageSplit):
     known = {f"{when}: {len(split.classes)} classes of the task": (network(len(split.classes)), split.classes)
              for when in ("before", "after")}
-    return panels_04.try_picture(known, PREPROCESS, split.images[0])
+    return panels_06.try_picture(known, PREPROCESS, split.images[0])
+
+
+def refusals(split: ImageSplit):
+    sure = torch.linspace(0, 1, len(split))
+    return panels_06.refusals({"own classes, right": sure, "own classes, wrong": sure[:0], "other things": sure}, 0.4)
 
 
 def freeze_depth(split: ImageSplit):
@@ -81,4 +86,5 @@ def browser(split: ImageSplit):
 
 
 PANELS = {"mistakes.browser": browser, "panels.layer_explorer": layer_explorer, "panels.augmentation": augmentation,
-          "panels.try_picture": try_picture, "panels.freeze_depth": freeze_depth, "panels.LiveTraining": live_training}
+          "panels.try_picture": try_picture, "panels.refusals": refusals, "panels.freeze_depth": freeze_depth,
+          "panels.LiveTraining": live_training}

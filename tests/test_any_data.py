@@ -16,7 +16,7 @@ from helpers import anatomy, figures, intervals, mistakes
 from helpers.lesson_01 import plots as plots_01
 from helpers.lesson_02 import plots as plots_02
 from helpers.lesson_03 import plots as plots_03
-from helpers.lesson_04 import plots as plots_04
+from helpers.lesson_06 import plots as plots_06
 from tests import invented
 from tests.drawn import cut_off, drawn
 from tests.invented import answered, exam, explain
@@ -57,7 +57,13 @@ def crop_windows(split) -> None:
     plots_03.crop_windows(np.pad(split.images[0], ((0, 0), (4, 4), (4, 4))), [(0, 0), (2, 7), (8, 5)], size)
 
 
+def by_class(split) -> None:
+    shares = [k % 10 / 9 for k in range(len(split.classes))]
+    plots_06.by_class({"without weights": shares, "with weights": shares[::-1]}, split.labels + 1, split.classes)
+
+
 FIGURES = {
+    "by_class": by_class,
     "images": lambda split: figures.images(split.images[:20], split.classes[:20]),
     "class_examples": figures.class_examples,
     "film_strip": lambda split: plots_01.film_strip({}, ["tench", "hook"], split),
@@ -76,7 +82,7 @@ FIGURES = {
     "confusion": lambda split: mistakes.confusion(answered(split).confusion(), split.classes),
     "confusion without mistakes": lambda split: mistakes.confusion(answered(split, False).confusion(), split.classes),
     "gallery": gallery,
-    "picture_answers": lambda split: plots_04.picture_answers(split.images[0], {
+    "picture_answers": lambda split: plots_06.picture_answers(split.images[0], {
         "after": [(name, 0.1) for name in split.classes[:5]]}),
 }
 

@@ -152,7 +152,7 @@ def test_an_audit_tells_everything(photos):
         "  all          12         5",
         "  formats: JPEG 16, PNG 1",
         "  pixels: 120 x 90 to 160 x 120, the middle one 160 x 120"]
-    assert f"{photos}: 17 pictures of 3 classes, " in str(report) and repr(report) == str(report)
+    assert str(report).startswith("photos: 17 pictures of 3 classes, ") and repr(report) == str(report)
     assert report.points == [
         "Not read, because it stands beside the splits: 'extra'.",
         "train has no folder 'Dog', which others have: name the folders alike.",
@@ -176,6 +176,49 @@ def test_an_even_folder_without_splits_gives_no_points(photos):
     report = audit.audit(root)
     assert report.points == [] and report.copies == report.lookalikes == []
     assert "  class  pictures\n  a             4\n  b             4\n  all           8\n" in str(report)
+
+
+def filled(root, splits, damaged=()):
+    """A folder with two classes, four pictures each, in each of these splits."""
+    for k, split in enumerate(splits):
+        for j, name in enumerate(("a", "b")):
+            (root / split / name).mkdir(parents=True)
+            for i in range(4):
+                photo(100 * k + 10 * j + i).save(root / split / name / f"{i}.png")
+    for name in damaged:
+        (root / name).write_bytes(b"")
+    return root
+
+
+def test_what_can_be_used_of_one_folder_is_divided_and_what_can_not_is_left_out(tmp_path, capsys):
+    found = audit.audit(filled(tmp_path / "mine", [""], ["a/empty.jpg"])).splits()
+    assert list(found) == ["train", "val", "test"] and sum(map(len, found.values())) == 8
+    assert all(split.classes == ("a", "b") and set(split.labels.tolist()) == {0, 1} for split in found.values())
+    assert all(name[0] == "ab"[label] for split in found.values()
+               for name, label in zip(split.origin, split.labels.tolist(), strict=True))
+    (tmp_path / "mine/a/empty.jpg").unlink()  # so that all of it can be read
+    whole = datasets.folder(tmp_path / "mine")
+    place = whole.origin.index(found["val"].origin[0])
+    assert torch.equal(found["val"].images[0], whole.images[place]) and capsys.readouterr().out == ""
+
+
+def test_splits_that_are_there_are_kept(tmp_path):
+    found = audit.audit(filled(tmp_path / "mine", ["Training", "valid", "test"], ["test/a/0.png"])).splits()
+    assert [len(split) for split in found.values()] == [8, 8, 7]
+    assert all(name.startswith("valid/") for name in found["val"].origin)
+
+
+def test_a_folder_that_lacks_a_split_is_divided_anew_and_it_is_said(tmp_path, capsys):
+    found = audit.audit(filled(tmp_path / "mine", ["train", "test"])).splits()
+    assert sum(map(len, found.values())) == 16 and len(found["val"]) == 4
+    assert capsys.readouterr().out == ("mine holds 'train', 'test', and all of train, val, test are needed: its "
+                                       "pictures are divided anew.\n")
+
+
+def test_a_class_that_a_split_lacks_is_named(tmp_path):
+    bad = [f"val/b/{k}.png" for k in range(4)]
+    with pytest.raises(ValueError, match="^There are no pictures of 'b' in val: each split needs some of each class."):
+        audit.audit(filled(tmp_path / "mine", ["train", "val", "test"], bad)).splits()
 
 
 @pytest.mark.parametrize("count, told", [(3, []), (4, ["'b' has 2.0 times as many pictures as 'a'."])])

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from helpers import inference, pictures
-from helpers.lesson_04 import panels
+from helpers.lesson_06 import panels
 from helpers.preprocess import Preprocess
 
 matplotlib.use("Agg")

@@ -17,7 +17,7 @@ from matplotlib.colors import to_rgb
 from nbclient import NotebookClient
 from PIL import Image
 
-from helpers import anatomy, animation, evidence, figures, mistakes, networks
+from helpers import anatomy, animation, calibration, evidence, figures, mistakes, networks
 from helpers.images import ImageSplit
 from helpers.inference import Evaluation
 from helpers.intervals import Difference, Interval
@@ -26,6 +26,7 @@ from helpers.lesson_02 import plots as plots_02
 from helpers.lesson_03 import plots as plots_03
 from helpers.lesson_04 import plots as plots_04
 from helpers.lesson_05 import plots as plots_05
+from helpers.lesson_06 import plots as plots_06
 from helpers.pocket import CLASSES
 from helpers.training import History
 from tests.drawn import cut_off, drawn
@@ -33,7 +34,7 @@ from tests.drawn import cut_off, drawn
 ROOT = Path(__file__).resolve().parent.parent
 PALETTE = {name: getattr(figures, name) for name in ("BLUE", "ORANGE", "GREEN", "PINK", "SKY", "GREY")}
 SMALLEST_TEXT = 11  # points
-MODULES = (figures, mistakes, plots_01, plots_02, plots_03, plots_04, plots_05)
+MODULES = (figures, mistakes, plots_01, plots_02, plots_03, plots_04, plots_05, plots_06)
 
 
 # --- small inputs, of the kind that the notebooks hand over ---
@@ -109,8 +110,16 @@ FIGURES = {
         {"dark images": Difference(-0.1, -0.15, -0.05), "cured": Difference(0.0, 0.0, 0.0)}, "after minus before"),
     "effects of draws": lambda: figures.effects(
         {"rates that fall": Difference(0.02, -0.01, 0.04)}, "a minus b", single={"rates that fall": [-0.01, 0.05]}),
-    "picture_answers": lambda: plots_04.picture_answers(IMAGE, {
+    "picture_answers": lambda: plots_06.picture_answers(IMAGE, {
         "before: 91 classes": [("animal-mammal", 0.6), ("x", 0.1)], "after: 10 classes": [("cat", 0.5), ("dog", 0.3)]}),
+    "by_class": lambda: plots_06.by_class({"without weights": [0.2, 0.9, 0.5], "with weights": [0.6, 0.8, 0.5]},
+                                          [5, 50, 20], ("deer", "a class_with $signs$", "猫")),
+    "by_class of many": lambda: plots_06.by_class({"a": [k / 40 for k in range(40)], "b": [0.5] * 40}, range(40),
+                                                  [f"class {k}" for k in range(40)]),
+    "reliability": lambda: plots_06.reliability({
+        name: calibration.reliability(torch.rand(40), torch.rand(40) < 0.5, 5) for name in ("before", "after")}),
+    "refusals": lambda: plots_06.refusals(
+        {"own classes, right": torch.rand(90), "own classes, wrong": torch.zeros(0), "other": torch.rand(50)}, 0.4),
     "draws": lambda: plots_03.draws(IMAGE, noise(12, 3, 96, 96)),
     "value_histograms": lambda: plots_03.value_histograms({"after ToTensor": torch.rand(9, 3, 8, 8),
                                                         "after Normalize": torch.randn(9, 3, 8, 8)}),
@@ -124,7 +133,7 @@ FIGURES = {
 }
 # the tools, and a table:
 NO_FIGURES = {"show", "bars", "rendered", "ink", "page", "outline", "picture", "comparison_table", "decision_sheet",
-              "class_name", "first_of", "most_confused", "browser"}
+              "class_name", "first_of", "most_confused", "browser", "division_table"}
 
 
 @pytest.fixture(scope="module", params=FIGURES)

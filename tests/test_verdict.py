@@ -18,10 +18,11 @@ from helpers.lesson_02 import checks as checks_02
 from helpers.lesson_03 import checks as checks_03
 from helpers.lesson_04 import checks as checks_04
 from helpers.lesson_05 import checks as checks_05
+from helpers.lesson_06 import checks as checks_06
 from helpers.preprocess import Preprocess
 from helpers.training import History
 
-MODULES = (checks_01, checks_02, checks_03, checks_04, checks_05)
+MODULES = (checks_01, checks_02, checks_03, checks_04, checks_05, checks_06)
 PREPROCESS = Preprocess((0.5,) * 3, (0.25,) * 3, flip=0.0)
 CURVE = {name: {count: Interval(value, value, value) for count, value in zip((5, 20, 50), values, strict=True)}
          for name, values in (("random", (0.2, 0.6, 0.85)), ("pre-trained", (0.6, 0.7, 0.8)))}
@@ -150,6 +151,12 @@ def checks(tiny):
         "drift_of_layer": lambda answer: checks_05.drift_of_layer(answer, vgg(), vgg(), "classifier.0"),
         "frozen_by_hand": checks_05.frozen_by_hand,
         "falling_rates": lambda answer: checks_05.falling_rates(answer, optimised, 1.5),
+        "always_the_commonest": lambda answer: checks_06.always_the_commonest(answer, FEATURES.tensors[1]),
+        "error_by_hand": lambda answer: checks_06.error_by_hand(answer, [(60, 0.9, 45), (40, 0.5, 20)]),
+        "softer_weights": checks_06.softer_weights,
+        "promise": lambda answer: checks_06.promise(answer, LOGITS, 0.9),
+        "other_score": lambda answer: checks_06.other_score(answer, GUESSES, GUESSES[:50]),
+        "network_of_your_own": lambda answer: checks_06.network_of_your_own(answer, ("a", "b")),
     }
 
 

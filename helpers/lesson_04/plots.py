@@ -5,9 +5,7 @@ import numpy as np
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
-from helpers.figures import BLUE, GREY, METHOD_COLOURS, METHOD_MARKERS, ORANGE, bars, class_name, page, show
-from helpers.mistakes import confusion  # noqa: F401, this notebook shows them too
-from helpers.mistakes import gallery as mistakes  # noqa: F401
+from helpers.figures import BLUE, GREY, METHOD_COLOURS, METHOD_MARKERS, bars, show
 
 
 def learning_rate(rates: list[float], epochs: int) -> None:
@@ -118,29 +116,3 @@ def comparison_table(results: dict, seconds: dict, trained: dict, memory: dict, 
         })
     head, *lines = [f"| {name} | {' | '.join(column[name] for column in columns)} |" for name in columns[0]]
     display(Markdown("\n".join([head, "|:--|" + "--:|" * len(columns), *lines])))
-
-
-def picture_answers(image, answers: dict) -> None:
-    """An image (3, H, W) uint8, and beside it bars of confidence: `answers[network]` = [(class, 0 to 1), ...].
-
-    All on one axis, whose unit is a tenth of an inch.
-    """
-    tall = max(33, 1 + sum(3.6 + 2.3 * len(given) for given in answers.values()))
-    figure, axis = page(9.5, tall / 10)
-    axis.set(xlim=(0, 95), ylim=(tall, 0))
-    axis.imshow(np.asarray(image).transpose(1, 2, 0), extent=(1, 30, 32, 3), aspect="auto", interpolation="nearest")
-    axis.text(1, 1.6, f"the picture, {image.shape[-1]} x {image.shape[-2]} pixels", va="center", fontsize=12)
-    y = 1.6
-    for k, (network, given) in enumerate(answers.items()):
-        axis.text(56, y, network, ha="left", va="center", fontsize=12, weight="bold")
-        axis.plot((56, 56), (y + 1.4, y + 1.4 + 2.3 * len(given)), color="black", linewidth=1)
-        for name, share in given:
-            y += 2.3
-            axis.barh(y + 0.3, 31 * share, left=56, height=1.6, color=(GREY, ORANGE)[k % 2])
-            axis.text(55, y + 0.3, class_name(name, 26), ha="right", va="center", fontsize=11)
-            axis.text(56.7 + 31 * share, y + 0.3, f"{100 * share:.0f} %", va="center", fontsize=11)
-        y += 3.6
-    said = [f"{network}: " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in given)
-            for network, given in answers.items()]
-    show(figure, f"A picture of {image.shape[-1]} x {image.shape[-2]} pixels, and what networks take it for. "
-                 + "; ".join(said) + ".")

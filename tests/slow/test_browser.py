@@ -24,6 +24,7 @@ PANELS = {
     "panels.augmentation": ["padding", "crop", "flip", "rotation", "brightness", "hue", "seed"],
     "mistakes.browser": ["page", "order", "heat map"],
     "panels.freeze_depth": ["depth"],
+    "panels.refusals": ["threshold"],
 }
 SQUARES = "mistakes.browser"  # the panel whose squares can be clicked
 TRAINING = "panels.LiveTraining"  # the panel with Start and Stop

@@ -1,4 +1,4 @@
-"""The panels of notebook 4: frozen or full?"""
+"""The panels of notebook 6: your own pictures."""
 from __future__ import annotations
 
 import html
@@ -6,8 +6,25 @@ import html
 import ipywidgets
 
 from helpers import figures, inference, pictures
-from helpers.lesson_04 import plots
+from helpers.lesson_06 import plots
 from helpers.panel import Panel, beside, panel, paragraph
+
+
+def refusals(confidences: dict, threshold: float) -> Panel:
+    """A slider for the threshold (0 to 1) above the figure of what it refuses; it begins at `threshold`.
+
+    `confidences` are those of `plots.refusals`.
+    """
+    slider = ipywidgets.IntSlider(round(100 * threshold), 0, 100, description="threshold",
+                                  style={"description_width": "75px"}, layout={"width": "290px"})
+
+    def draw(percent: int) -> str:
+        lost = {kind: int((own < percent / 100).sum()) for kind, own in confidences.items()}
+        words = ", ".join(f"{lost[kind]} of {len(own)} ({kind})" for kind, own in confidences.items())
+        return (paragraph(f"Below {percent} % it says \"none of these\": {words}.")
+                + figures.rendered(plots.refusals, confidences, percent / 100))
+
+    return panel({"percent": slider}, draw)
 
 
 def try_picture(networks: dict, preprocess, start) -> Panel:
