@@ -60,7 +60,7 @@ def result(target: str, labels: int | None, method: str) -> Row:
 
 
 def label_counts(target: str) -> tuple[int | None, ...]:
-    """With how many labels per class all methods were measured on `target`, from few to many; None, for all, is last."""
+    """With how many labels per class all methods were measured on `target`: from few to many, None (all) at the end."""
     measured = [(row.labels, row.method) for row in rows() if row.target == target]
     counts = {labels for labels, _ in measured if all((labels, method) in measured for method in METHODS)}
     return tuple(sorted(counts, key=lambda labels: labels or float("inf")))
