@@ -65,9 +65,12 @@ def confusion(counts, classes) -> None:
     axis.grid(visible=False)
     if said:
         figure.suptitle(said, fontsize=12)
-    right = 100 * np.trace(counts) / max(1, counts.sum())
-    show(figure, f"Confusion matrix of {len(classes)} classes; {right:.0f} percent of the images lie on the diagonal."
-                 + f" {said}" * bool(said))
+    wrong = (1 - np.eye(len(counts))) * counts / counts.sum(1)[:, None].clip(1)
+    true, given = np.unravel_index(wrong.argmax(), wrong.shape)
+    worst = (f" The largest share that went wrong: {counts[true, given]} of {counts[true].sum()} {classes[true]} images, "
+             f"taken for {classes[given]}." if wrong.any() else "")
+    show(figure, f"Confusion matrix of {len(classes)} classes. {np.trace(counts)} of {counts.sum()} images lie on the "
+                 f"diagonal.{worst}" + f" {said}" * bool(said))
 
 
 def gallery(split, evaluation, chosen, maps) -> None:

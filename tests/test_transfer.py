@@ -1,6 +1,7 @@
 """The benchmark of transfer: its folds, how it chooses, that it goes on after a stop; and what lessons read of it."""
 import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,3 +177,10 @@ def test_a_damaged_file_is_said_in_one_sentence(text, monkeypatch, tmp_path):
     monkeypatch.setattr(evidence, "FILE", tmp_path / "transfer.json")
     with pytest.raises(RuntimeError, match="^The asset transfer.json is missing or damaged; get a fresh copy"):
         evidence.rows()
+
+def test_the_readme_has_the_table_that_ships():
+    """Of the numbers as they were measured, each row as `table` writes it."""
+    rows = [line for line in transfer.table(json.loads(evidence.FILE.read_text(encoding="utf-8"))).splitlines()
+            if line.startswith("|")]
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    assert len(rows) > 4 and "\n".join(rows) in readme
