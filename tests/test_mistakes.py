@@ -177,7 +177,7 @@ def test_a_class_without_images_in_the_exam_has_an_empty_row(monkeypatch):
     monkeypatch.setattr(mistakes, "show", lambda figure, alt: alts.append(alt))
     mistakes.confusion([[3, 1], [0, 0]], ("cat", "dog"))
     mistakes.confusion(np.diag([1] * 30), [f"class {k}" for k in range(30)])
-    assert alts == ["Confusion matrix of 2 classes. 3 of 4 images lie on the diagonal. The largest share that went wrong: "
-                    "1 of 4 cat images, taken for dog.",
+    assert alts == ["Confusion matrix of 2 classes. 3 of 4 images lie on the diagonal. The largest share that went "
+                    "wrong: 1 of 4 cat images, taken for dog.",
                     "Confusion matrix of 30 classes. 30 of 30 images lie on the diagonal. Shown are the first 12 of 30 "
                     "classes; no class is confused with another."]
