@@ -39,8 +39,9 @@ GPUS = (1, 8)
 class Photographs(Dataset):
     """Photographs in one folder per class, read when they are asked for: the memory holds their paths alone.
 
-    An item is (pixels uint8 (3, size, size), label); `left_out` says which files are none. `classes` as in `datasets.folder`, which raises the same
-    `ValueError`s. A photograph that can't be read ends the training with its name: `audit` finds them beforehand.
+    An item is (pixels uint8 (3, size, size), label). `left_out` says which files are no pictures. `classes` are as in
+    `datasets.folder`, which raises the same `ValueError`s. A photograph that can't be read ends the training with its
+    name: `audit` finds them beforehand.
     """
 
     def __init__(self, root: str | Path, size: int, classes: tuple[str, ...] | None = None):
