@@ -39,13 +39,14 @@ GPUS = (1, 8)
 class Photographs(Dataset):
     """Photographs in one folder per class, read when they are asked for: the memory holds their paths alone.
 
-    An item is (pixels uint8 (3, size, size), label). `classes` as in `datasets.folder`, which raises the same
-    `ValueError`s. A photograph that can't be read ends the training with its name: `audit` finds them beforehand.
+    An item is (pixels uint8 (3, size, size), label). `left_out` says which files are no pictures. `classes` are as in
+    `datasets.folder`, which raises the same `ValueError`s. A photograph that can't be read ends the training with its
+    name: `audit` finds them beforehand.
     """
 
     def __init__(self, root: str | Path, size: int, classes: tuple[str, ...] | None = None):
         found = photographs.listing(root)
-        self.classes, self.size = photographs.class_names(found, classes), size
+        self.classes, self.size, self.left_out = photographs.class_names(found, classes), size, found.said()
         self.files = [(file, self.classes.index(name)) for name, files in found.files.items() for file in files]
 
     def __len__(self) -> int:
@@ -223,11 +224,14 @@ def run(folder: str | Path, out: str | Path, network: str = "pocket_resnet", siz
 
     data = Photographs(Path(folder) / "train", size)
     val = Photographs(Path(folder) / "val", size, data.classes)
+    processes = PartialState()
+    for name, split in (("train", data), ("val", val)):
+        if split.left_out and processes.is_main_process:
+            print(f"Left out of {name}: {split.left_out}.")
     model = networks.build(network, num_classes=len(data.classes))
     preprocess = Preprocess(*networks.normalisation(network))
     outcome = train(model, data, preprocess, val, groups=networks.parameter_groups(model, lr, 10 * lr), epochs=epochs,
                     batch_size=batch_size, workers=workers)
-    processes = PartialState()
     if processes.is_main_process:
         takeaway.save(model, out, network, data.classes, size, preprocess)
         print(f"Validation accuracy {100 * outcome.accuracy:.1f} %; the network is in {out}.")

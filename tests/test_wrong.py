@@ -2,6 +2,7 @@
 
 Each of these tests makes a mistake on purpose and sees the symptom; where the course has a cure, it sees that as well.
 """
+import functools
 import math
 import re
 
@@ -34,6 +35,7 @@ def headings(text: str) -> list[str]:
     return re.findall(r"^#+ (.+?)\s*$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
 
 
+@functools.cache
 def places(target: str, page: str) -> list[str]:
     """The anchors of a page of the course, as JupyterLab gives them to a notebook, and GitHub to Markdown."""
     if target.endswith(".ipynb"):

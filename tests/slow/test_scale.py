@@ -14,6 +14,7 @@ from helpers import scale, takeaway
 from tests.slow.two_processes import COUNTS
 from tests.test_project import ROOT
 
+pytestmark = pytest.mark.limit(600)  # each of the processes imports torch
 CPU = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
 
 
@@ -51,6 +52,7 @@ def pictures(tmp_path_factory):
             (root / split / name).mkdir(parents=True)
             for k in range(count):
                 Image.new("RGB", (40 + k, 50), name).save(root / split / name / f"{k}.png")
+    (root / "train/red/notes.txt").write_text("red, nine times")
     return root
 
 
@@ -59,7 +61,8 @@ def test_accelerate_launches_it_and_its_workers_read(pictures, tmp_path):
                           tmp_path / "network", "--size", "32", "--epochs", "1", "--batch-size", "6", "--workers", "2"],
                          cwd=ROOT, env=CPU, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    said, *table = run.stdout.splitlines()
+    left_out, said, *table = run.stdout.splitlines()
+    assert left_out == "Left out of train: 1 no picture (red/notes.txt)."
     assert re.fullmatch(r"Validation accuracy [\d.]+ %; the network is in .*network\.", said)
     assert re.match(r"1 epoch at \d+ images per second", table[0]) and len(table) == 1 + 2 * len(scale.SIZES)
     assert takeaway.load(tmp_path / "network").classes == ("blue", "red")
