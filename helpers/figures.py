@@ -154,7 +154,12 @@ def picture(axis, image) -> None:
 
 def images(pictures, titles=None, columns: int = 10, title: str | None = None, alt: str = "",
            size: float = 0.95) -> None:
-    """A grid of images (n, 3, H, W) uint8, `size` inches each, with an optional title above each and above all."""
+    """A grid of images (n, 3, H, W) uint8, `size` inches each, with an optional title above each and above all.
+
+    Of more than fifty it shows the first fifty.
+    """
+    part = first_of(pictures[:50], pictures, "images")
+    pictures, title = pictures[:50], f"{title or ''} {part}".strip()
     rows = -(-len(pictures) // columns)
     height = size * (1.25 if titles else 1.04)
     figure = Figure(figsize=(columns * size, rows * height + (0.4 if title else 0)))
@@ -166,7 +171,7 @@ def images(pictures, titles=None, columns: int = 10, title: str | None = None, a
                 axis.set_title(class_name(titles[k], int(10.5 * size)), fontsize=11, pad=3)
     if title:
         figure.suptitle(title)
-    show(figure, alt or title or "A grid of images.")
+    show(figure, f"{alt or title or 'A grid of images.'} {alt and part}".rstrip())
 
 
 def class_examples(split, each: int = 8) -> None:

@@ -64,7 +64,7 @@ def by_class(split) -> None:
 
 FIGURES = {
     "by_class": by_class,
-    "images": lambda split: figures.images(split.images[:20], split.classes[:20]),
+    "images": lambda split: figures.images(split.images, split.classes, alt="Images."),
     "class_examples": figures.class_examples,
     "film_strip": lambda split: plots_01.film_strip({}, ["tench", "hook"], split),
     "feature_maps": lambda split: plots_01.feature_maps(split, dict.fromkeys(("random", "trained"), spots(len(split)))),
@@ -145,11 +145,12 @@ def alt_of(monkeypatch, plot, *arguments) -> str:
 
 
 def test_of_many_classes_the_first_are_shown_and_said(monkeypatch):
-    many, few = exam(40, 64), exam(10, 64)
-    for name, words in (("class_examples", "Shown are the first 20 of 40 classes."),
-                        ("feature_maps", "Shown are the first 10 of 40 classes."),
-                        ("two_opinions", "Shown are the first 10 of 40 images."),
-                        ("confusion", "Shown are the 12 of 40 classes most often confused.")):
+    many, few = exam(60, 64), exam(10, 64)
+    for name, words in (("class_examples", "Shown are the first 20 of 60 classes."),
+                        ("feature_maps", "Shown are the first 10 of 60 classes."),
+                        ("two_opinions", "Shown are the first 10 of 60 images."),
+                        ("confusion", "Shown are the 12 of 60 classes most often confused."),
+                        ("images", "Shown are the first 50 of 60 images.")):
         assert alt_of(monkeypatch, FIGURES[name], many).endswith(f" {words}"), name
         assert "Shown are" not in alt_of(monkeypatch, FIGURES[name], few), name
 

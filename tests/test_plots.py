@@ -268,6 +268,8 @@ def test_alt_texts_state_the_result(monkeypatch):
         plots_02.layer_view, IMAGE, BLOCKS[2], MAPS, range(8), (8, 9), 3)
     assert "channel 5: the 2 of 20 images that excite it most: cat, bird;" in alt(
         plots_02.favourites, SPLIT, BLOCKS[2], 5, torch.tensor([[3, 0, 0], [1, 0, 0]]))
+    assert "All channels choose among the same 20 images, so a count of classes has no interval." in alt(
+        plots_02.favourites, SPLIT, BLOCKS[2], 5, torch.tensor([[3, 0, 0], [1, 0, 0]]))
 
 
 # --- the moving picture ---

@@ -73,7 +73,7 @@ def two_opinions(split, answers, names) -> None:
     """
     shown = split.images[:10]
     part = first_of(shown, split, "images")
-    figure = Figure(figsize=(0.95 * max(4, len(shown)), 2.1 if part else 1.75))
+    figure = Figure(figsize=(1.3 + 0.82 * len(shown), 2.1 if part else 1.75))
     axes = figure.subplots(1, len(shown), squeeze=False)[0]
     for axis, image in zip(axes, shown, strict=True):
         picture(axis, image)

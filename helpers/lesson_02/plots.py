@@ -257,8 +257,8 @@ def favourites(pictures, layer, channel: int, places) -> None:
     `layer` is the layer's row of the table; `places` are (n, 3), image, row and column, as `anatomy.favourites` finds
     them for the channel.
     """
-    figure, axis = page(9, 1.75)
-    axis.set(xlim=(0, 9), ylim=(1.75, 0))
+    figure, axis = page(9, 2.05)
+    axis.set(xlim=(0, 9), ylim=(2.05, 0))
     title = f"{layer.name}, channel {channel}: the {len(places)} of {len(pictures)} images that excite it most"
     axis.text(4.5, 0.28, title, ha="center", fontsize=13)
     step, size, names = 9 / max(9, len(places)), pictures.images.shape[-1], []
@@ -271,4 +271,6 @@ def favourites(pictures, layer, channel: int, places) -> None:
         _field(axis, (x + left, y + top, x + right, y + bottom), SKY)
         names.append(pictures.classes[pictures.labels[number]])
         axis.text(x + side / 2, y - 0.06, class_name(names[-1], 10), ha="center", fontsize=11)
-    show(figure, f"{title}: {', '.join(names)}; on each the square that its brightest unit sees.")
+    shared = f"All channels choose among the same {len(pictures)} images, so a count of classes has no interval"
+    axis.text(4.5, 1.92, shared, ha="center", fontsize=11, color=GREY)
+    show(figure, f"{title}: {', '.join(names)}; on each the square that its brightest unit sees. {shared}.")
