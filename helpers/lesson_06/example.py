@@ -30,7 +30,8 @@ def make(folder: str | Path, counts: dict[str, int] = COUNTS) -> Path:
     """The example's folder, which is made if it is not there: one folder per class, with JPEG, PNG and WebP files.
 
     `counts[name]`: how many pictures of a class of the pocket data there will be, at most one of each thing. The folder
-    gets its name when it is complete, so that two notebooks may make it at the same time.
+    gets its name when it is complete, so that two notebooks may make it at the same time. (One that is there is kept as
+    it is: whoever changes what is in it gives it another name.)
     """
     folder = Path(folder)
     if folder.is_dir():
@@ -95,7 +96,7 @@ def _spoil(root: Path) -> None:
     """What real folders hold: damaged files, an error page, a copy under the wrong label, notes, a system's file."""
     first, second, *_ = sorted(root.iterdir())
     files = sorted(first.glob("*.*"))
-    whole = next(file for file in files if file.suffix == ".png").read_bytes()
+    whole = next((file for file in files if file.suffix == ".png"), files[0]).read_bytes()
     (first / "half_copied.png").write_bytes(whole[:len(whole) // 2])
     (first / "empty.jpg").touch()
     (second / "not_found.jpg").write_bytes(NOT_A_PICTURE)
