@@ -67,8 +67,8 @@ def confusion(counts, classes) -> None:
         figure.suptitle(said, fontsize=12)
     wrong = (1 - np.eye(len(counts))) * counts / counts.sum(1)[:, None].clip(1)
     true, given = np.unravel_index(wrong.argmax(), wrong.shape)
-    worst = (f" The largest share that went wrong: {counts[true, given]} of {counts[true].sum()} {classes[true]} images, "
-             f"taken for {classes[given]}." if wrong.any() else "")
+    worst = (f" The largest share that went wrong: {counts[true, given]} of {counts[true].sum()} {classes[true]} "
+             f"images, taken for {classes[given]}." if wrong.any() else "")
     show(figure, f"Confusion matrix of {len(classes)} classes. {np.trace(counts)} of {counts.sum()} images lie on the "
                  f"diagonal.{worst}" + f" {said}" * bool(said))
 
