@@ -91,7 +91,7 @@ def receptive_fields(image, layers, table) -> None:
         right.plot(x, layer.receptive_field, "o", color=BLOCK_COLOURS[k % 5], markersize=10, linestyle="none",
                    label=f"block {layer.block}: {layer.receptive_field} x {layer.receptive_field} pixels")
     beyond = [row.name for row in rows if row.receptive_field > size]
-    right.legend(loc="upper left" if beyond else "lower right", fontsize=12, handletextpad=0.2)  # away from the words
+    right.legend(loc="upper left" if beyond else "center left", fontsize=12, handletextpad=0.2)  # below the words
     right.set(xlabel="place in features", ylabel="side of the receptive field (pixels)", xlim=(-1, len(rows)))
     sides = ", ".join(f"block {layer.block} {layer.receptive_field}" for layer in layers)
     where = f"From {beyond[0]} on they are larger than the image." if beyond else "None is larger than the image."
