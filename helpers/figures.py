@@ -249,10 +249,11 @@ def transfer_curves(rows, file=None) -> None:
                           marker=METHOD_MARKERS[method], markersize=6)
         axis.axhline(10, color=GREY, linewidth=1, linestyle=":")
         axis.set_xticks(range(len(counts)), [labels or "all" for labels in counts])
-        axis.set(title=f"{target}:\n{title}", xlabel="labels per class", ylim=(0, 100))
+        axis.set(title=f"{target}:\n{title}", xlabel="labels per class", ylim=(0, 100),
+                 xlim=(-0.4, len(counts) - 0.6))
         axis.grid(axis="x", visible=False)
     figure.axes[0].set_ylabel("accuracy on unseen things (%)")
-    figure.axes[-1].text(len(counts) - 0.75, 5, "guessing", ha="right", color=GREY, fontsize=11)
+    figure.axes[-1].text(len(counts) - 0.65, 5, "guessing", ha="right", color=GREY, fontsize=11)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     if file:
         figure.savefig(file)
