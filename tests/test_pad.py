@@ -272,7 +272,7 @@ def test_the_strip_is_a_picture_whose_alternative_text_states_the_result():
     given = {name: guessers.guesses(sketches.picture(sketches.shipped()[f"{name}_1"][1]), 1) for name in pocket.CLASSES}
     for method, name in pad.NAMES.items():
         right = sum(answers[method][0][0] == label for label, answers in given.items())
-        assert re.search(rf"one of each class, are recognised:.* {name} {right}[,.]", alt)
+        assert re.search(rf"the first of each class, are recognised:.* {name} {right}[,.]", alt)
     for label, answers in given.items():
         assert f"{label}: from scratch says {answers['scratch'][0][0]}, frozen says {answers['frozen'][0][0]}" in alt
 
