@@ -83,7 +83,7 @@ def run(notebook: str, drawings: bool) -> tuple[Spy, dict]:
     spy, silent = Spy(*splits.values()), lambda *_, **__: None
     names = {
         "math": math, "statistics": statistics, "torch": torch, "v2": v2, "ImageSplit": ImageSplit,
-        "networks": networks,
+        "networks": networks, "SIZE": splits["train"].images.shape[-1],
         "train": splits["train"], "datasets": SimpleNamespace(load=lambda data, name, cache: splits[name]),
         "Difference": Difference, "things_of": things_of, "accuracy_interval": accuracy_interval,
         "paired_difference": paired_difference,

@@ -212,14 +212,6 @@ def test_no_memory_is_no_fault_of_the_picture(garden, monkeypatch, place):
             read()
 
 
-def test_heic_where_its_package_is_installed(garden):
-    heif = pytest.importorskip("pillow_heif")
-    heif.register_heif_opener()
-    (garden / "rose" / "phone.heic").write_bytes(file(plain(), "HEIF", quality=95))
-    found = datasets.folder(garden, 20)
-    assert (found.images[1].float().mean((1, 2)) - torch.tensor(RED)).abs().max() < 6
-
-
 # --- folders -----------------------------------------------------------------------------------------------------
 
 def put(*names):

@@ -27,6 +27,7 @@ EXAM = ImageSplit(noise(8, 3, 96, 96), torch.arange(8) // 4, ("cat", "car"))
 def names():
     """What the notebook's cells define for the panel, with the pocket network and an exam of noise."""
     found = {"v2": v2, "torch": torch, "inference": inference, "ImageSplit": ImageSplit, "exam": EXAM,
+             "SIZE": EXAM.images.shape[-1],
              "paired_difference": paired_difference, "things": tuple(range(len(EXAM))),
              "network": networks.build("pocket_vgg", num_classes=2),
              "preprocess": Preprocess(*networks.normalisation("pocket_vgg"))}

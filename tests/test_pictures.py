@@ -350,7 +350,7 @@ def test_panel():
     (upload,), shown = panel.children[0].children, panel.children[1]
     assert (upload.accept, upload.multiple, upload.description) == ("image/*", False, "picture")
     assert "Choose one of your own" in shown.value and table(shown.value)[0] == "blue"
-    assert "before &amp; after</th>" in shown.value and shown.value.count("scope='col'") == 3
+    assert "before &amp; after</caption>" in shown.value and shown.value.count("scope='col'") == 3
 
     upload.value = uploaded("rose <1>.png", file(Image.new("RGB", (300, 200), RED)))
     assert "rose &lt;1&gt;.png, as the networks see it." in shown.value and table(shown.value)[0] == "red"

@@ -41,7 +41,7 @@ OPTIONAL = {*export.NEEDED, *scale.NEEDED}  # who wants an ONNX file or many GPU
 def packages(*paths: Path) -> set[str]:
     """The packages whose modules these files import, under the names that requirements give them."""
     package = {"PIL": "pillow", "sklearn": "scikit-learn", "IPython": "ipykernel", "traitlets": "ipykernel",
-               "yaml": "pyyaml", "fontTools": "fonttools", "resvg_py": "resvg-py"}
+               "yaml": "pyyaml", "fontTools": "fonttools", "resvg_py": "resvg-py", "pillow_heif": "pillow-heif"}
     used = {name.split(".")[0] for path in paths for name in imports(path)}
     return {package.get(name, name) for name in used - {"helpers", "tests"} - set(sys.stdlib_module_names)}
 

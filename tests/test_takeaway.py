@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent
 CLASSES = ("cat", "Käse/茶", '<b>"dog"</b>')
 PLAIN = Preprocess((0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
 ACCURACY = Interval(0.712, 0.679, 0.744)
-needs_onnx = pytest.mark.skipif(None in map(find_spec, export.NEEDED),
-                                reason="onnx, onnxscript or onnxruntime is missing")
 
 
 def network(name: str = "pocket_vgg", seed: int = 0, size: int | None = 64) -> torch.nn.Module:
@@ -251,31 +248,8 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it(tmp_path, mo
         export.export(taken, tmp_path / "network.onnx")
 
 
-@needs_onnx
-def test_an_onnx_file_answers_as_pytorch_does_for_any_number_of_images(tmp_path):
-    taken = takeaway.load(save(network(), tmp_path / "home"))
-    assert export.export(taken, tmp_path / "network.onnx") < 1e-4
-    images = torch.randint(0, 256, (5, 3, 64, 64), generator=torch.Generator().manual_seed(2)).to(torch.uint8)
-    with torch.no_grad():
-        expected = taken.model(PLAIN(images))
-    for count in (1, 2, 5):
-        assert torch.allclose(export.run(tmp_path / "network.onnx", images[:count]), expected[:count], atol=1e-4)
-    data = (tmp_path / "network.onnx").read_bytes()
-    assert str(ROOT).encode() not in data and b"helpers/" not in data  # nothing of this computer's folders
-    assert sorted(content_names(tmp_path)) == ["home", "network.onnx"]
-
-
 def content_names(folder: Path) -> list[str]:
     return [file.name for file in folder.iterdir()]
-
-
-@needs_onnx
-def test_an_onnx_file_whose_answers_differ_is_not_kept(tmp_path, monkeypatch):
-    taken = takeaway.load(save(network(), tmp_path / "home"))
-    monkeypatch.setattr(export, "run", lambda file, images: torch.zeros(len(images), 3))
-    with pytest.raises(RuntimeError, match=r"can't be written as .*network.onnx \(its logits are up to .* away from"):
-        export.export(taken, tmp_path / "network.onnx")
-    assert content_names(tmp_path) == ["home"]
 
 
 def test_an_onnx_file_has_its_ending(tmp_path):
@@ -312,14 +286,3 @@ def test_another_version_of_what_runs_it_is_refused(tmp_path):
         (tmp_path / "dist" / name).write_bytes(b"another version")
     with pytest.raises(ValueError, match="does not hold onnxruntime-web 1.30.0: give the folder"):
         page.runtime_files(tmp_path)
-
-
-@needs_onnx
-def test_without_npm_the_command_ends_with_one_sentence(tmp_path):
-    home = save(network(), tmp_path / "home")
-    (tmp_path / "empty").mkdir()
-    nowhere = {"PATH": str(tmp_path / "empty"), "TL_CACHE": str(tmp_path / "cache")}
-    done = subprocess.run([sys.executable, "-m", "helpers.page", str(home), str(tmp_path / "site")], cwd=ROOT,
-                          text=True, env={**os.environ, **nowhere}, capture_output=True)
-    assert done.returncode == 1 and not (tmp_path / "site").exists()
-    assert done.stderr == "The npm client is needed to fetch onnxruntime-web; install Node.js and try again.\n"
