@@ -51,7 +51,7 @@ def value_histograms(groups: dict) -> None:
         axis.set(xlabel=label, yticks=[])
     axes[0].set_ylabel("how often")
     axes[-1].legend(loc="upper left", handlelength=2.6)
-    told = [f"{label}, mean {abs(values.mean()):.2f}, standard deviation {values.std():.2f}"
+    told = [f"{label}, mean {round(float(values.mean()), 2) + 0:.2f}, standard deviation {values.std():.2f}"
             for label, values in ((label, np.asarray(values)) for label, values in groups.items())]
     show(figure, f"Histograms of red, green and blue values, of the same shape before and after: {'; '.join(told)}.")
 
