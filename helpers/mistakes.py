@@ -24,11 +24,21 @@ NONE = "All {} images were answered right: there are no mistakes to look at."
 
 def most_confused(counts, most: int = MOST) -> list[int]:
     """The classes of a confusion matrix, by number; of more than `most`, those of the pairs most often confused."""
+    pairs = np.argsort(-_wrong(counts), axis=None, kind="stable")
+    classes = dict.fromkeys(k for pair in pairs for k in divmod(int(pair), len(counts)))
+    return sorted(list(classes)[:most])
+
+
+def _wrong(counts) -> np.ndarray:
+    """A confusion matrix without its diagonal: the mistakes alone."""
     wrong = np.array(counts)
     np.fill_diagonal(wrong, 0)
-    pairs = np.argsort(-wrong, axis=None, kind="stable")
-    classes = dict.fromkeys(k for pair in pairs for k in divmod(int(pair), len(wrong)))
-    return sorted(list(classes)[:most])
+    return wrong
+
+
+def _shares(counts, of) -> np.ndarray:
+    """Counts as shares of the images of each true class in `of`; a class may have no images in this exam."""
+    return counts / of.sum(1, keepdims=True).clip(1)
 
 
 def _shown_of(shown: list[int], counts) -> str:
@@ -49,8 +59,7 @@ def confusion(counts, classes) -> None:
     """
     counts = np.asarray(counts)
     shown = most_confused(counts)
-    part = counts[np.ix_(shown, shown)]
-    shares = part / counts.sum(1)[shown, None].clip(1)  # a class may have no images in this exam
+    part, shares = (numbers[np.ix_(shown, shown)] for numbers in (counts, _shares(counts, counts)))
     figure = Figure(figsize=(2.3 + 0.45 * max(len(shown), 5), 1.4 + 0.41 * max(len(shown), 5)))
     axis = figure.add_subplot()
     drawn = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -65,7 +74,7 @@ def confusion(counts, classes) -> None:
     axis.grid(visible=False)
     if said:
         figure.suptitle(said, fontsize=12)
-    wrong = (1 - np.eye(len(counts))) * counts / counts.sum(1)[:, None].clip(1)
+    wrong = _shares(_wrong(counts), counts)
     true, given = np.unravel_index(wrong.argmax(), wrong.shape)
     worst = (f" The largest share that went wrong: {counts[true, given]} of {counts[true].sum()} {classes[true]} "
              f"images, taken for {classes[given]}." if wrong.any() else "")
@@ -183,8 +192,8 @@ class Squares(ipywidgets.VBox):
 
     def __init__(self, counts, classes):
         counts = np.asarray(counts)
-        wrong = counts - np.diag(np.diag(counts))
-        shares = wrong / counts.sum(1, keepdims=True).clip(1)
+        wrong = _wrong(counts)
+        shares = _shares(wrong, counts)
         shown = most_confused(counts)
         names, lines = ["any", *(classes[k] for k in shown)], [ANY, *shown]
         shades = [_style(SKY, 0.04 + 0.96 * step / 5) for step in range(6)]
