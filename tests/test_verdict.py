@@ -302,5 +302,5 @@ def test_an_exception_becomes_one_line():
 
 
 def test_a_check_shows_the_arguments_of_its_exercise():
-    assert list(inspect.signature(checks_03.four_ways_up).parameters) == ["answer", "prediction", "trial"]
+    assert list(inspect.signature(checks_03.four_ways_up).parameters) == ["answer", "prediction", "trial", "size"]
     assert checks_03.four_ways_up.__doc__.startswith("Exercise 3.5")
