@@ -227,7 +227,8 @@ def test_a_kernel_gets_a_png_with_its_alt_text_and_no_pyplot():
                               (two, "Two black images.", "<Figure size 190x98.8 with 2 Axes>")):
         assert output.output_type == "display_data" and set(output.data) == {"image/png", "text/plain"}
         assert output.data["text/plain"] == text and output.metadata["image/png"]["alt"].startswith(alt)
-        assert base64.b64decode(output.data["image/png"]).startswith(b"\x89PNG")
+        png = base64.b64decode(output.data["image/png"])
+        assert png.startswith(b"\x89PNG") and png[25] == 2  # red, green and blue, no channel for transparency
 
 
 def test_no_helper_imports_pyplot():
