@@ -210,6 +210,19 @@ def bars(intervals) -> tuple[np.ndarray, np.ndarray]:
     return middle, np.stack([middle - low, high - middle])
 
 
+def mark_break(axis: Axes, along: str = "y") -> None:
+    """Two strokes across the beginning of an axis ("x" or "y") that does not begin at zero: lengths there mislead.
+
+    To be called when all is drawn: it looks where the axis begins.
+    """
+    if getattr(axis, f"get_{along}lim")()[0] > 0:
+        places = np.array([0.015, 0.03] if along == "x" else [0.025, 0.05])
+        x, y = (places, 0 * places) if along == "x" else (0 * places, places)
+        stroke = [(-0.6, -1), (0.6, 1)] if along == "x" else [(-1, -0.6), (1, 0.6)]
+        axis.plot(x, y, marker=stroke, markersize=9, linestyle="none", color="black", markeredgewidth=1.3,
+                  transform=axis.transAxes, clip_on=False, gid="break")
+
+
 WORD_COLOURS = {"lower": ORANGE, "undecided": GREY, "higher": BLUE}  # the words of `intervals.Difference`
 
 

@@ -8,7 +8,7 @@ from matplotlib.text import Text
 
 
 def drawn(figure, alt: str) -> SimpleNamespace:
-    """A figure that was shown: its `alt` text, its `pixels` without text, and each text that is drawn.
+    """A figure that was shown: its `alt` text, its `axes`, its `pixels` without text, and each text that is drawn.
 
     `texts` have a `string`, a size in `points`, a `colour`, a `rotation` in degrees, and a `box` (left, bottom, right,
     top) in pixels.
@@ -27,7 +27,7 @@ def drawn(figure, alt: str) -> SimpleNamespace:
     texts = [SimpleNamespace(string=text.get_text(), points=text.get_fontsize(), colour=text.get_color(),
                              rotation=text.get_rotation(), box=box.extents.round().astype(int))
              for text, box in zip(written, boxes, strict=True)]
-    return SimpleNamespace(alt=alt, pixels=pixels, texts=texts)
+    return SimpleNamespace(alt=alt, pixels=pixels, texts=texts, axes=figure.axes)
 
 
 def cut_off(shown) -> list[tuple]:

@@ -132,7 +132,8 @@ FIGURES = {
     "gap_in_parts": lambda: plots_03.gap_in_parts({"without": GAP, "with": [GAP[0], GAP[2], GAP[2]]}),
 }
 # the tools, and a table:
-NO_FIGURES = {"show", "bars", "rendered", "ink", "page", "outline", "picture", "comparison_table", "decision_sheet",
+NO_FIGURES = {"show", "bars", "mark_break", "opaque", "rendered", "ink", "page", "outline", "picture",
+              "comparison_table", "decision_sheet",
               "class_name", "first_of", "most_confused", "browser", "division_table"}
 
 
@@ -343,6 +344,14 @@ def test_every_figure_has_an_alt_text(shown):
 
 def test_the_background_is_opaque_and_light(shown):
     assert (shown.pixels[..., 3] == 1).all() and (shown.pixels[-1, [0, -1]] == 1).all()
+
+
+def test_an_axis_of_accuracies_begins_at_zero_or_shows_that_it_does_not(shown):
+    for axis in shown.axes:
+        texts = {"x": axis.get_xlabel(), "y": axis.get_ylabel() or axis.get_title()}
+        for name in (name for name, text in texts.items() if "accuracy" in text and "minus" not in text):
+            begins_at_zero = getattr(axis, f"get_{name}lim")()[0] <= 0
+            assert begins_at_zero or any(line.get_gid() == "break" for line in axis.lines), texts[name]
 
 
 def test_images_need_no_title_for_an_alt_text(monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from helpers.figures import BLUE, GREEN, GREY, ORANGE, PINK, outline, page, picture, show
+from helpers.figures import BLUE, GREEN, GREY, ORANGE, PINK, mark_break, outline, page, picture, show
 
 CHANNEL_COLOURS = (("red", ORANGE, "-"), ("green", GREEN, "--"), ("blue", BLUE, "-."))
 # The exams of a trained network, from the hardest to the easiest: what each is made of, its colour and its marker.
@@ -114,6 +114,7 @@ def gap_in_parts(scores: dict) -> None:
                           capsize=4, linewidth=1.5, label="" if k else exam)
     axis.set_yticks(-np.arange(len(scores)), scores)
     axis.set(xlabel="accuracy (%); bars: 95 % interval over things", ylim=(0.6 - len(scores), 0.85))
+    mark_break(axis, "x")
     axis.grid(axis="y", visible=False)
     figure.legend(loc="outside upper center", ncols=3)
     told = [f"{side}: " + ", ".join(f"{exam} {interval}" for exam, interval in zip(EXAMS, intervals, strict=True))

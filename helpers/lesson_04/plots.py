@@ -5,7 +5,7 @@ import numpy as np
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
-from helpers.figures import BLUE, GREY, METHOD_COLOURS, METHOD_MARKERS, bars, show
+from helpers.figures import BLUE, GREY, METHOD_COLOURS, METHOD_MARKERS, bars, mark_break, show
 
 
 def learning_rate(rates: list[float], epochs: int) -> None:
@@ -65,6 +65,7 @@ def learning_rate_search(search: dict[str, dict[float, list[float]]]) -> None:
         told.append(f"{method} {mean[best]:.0f} % at {rates[best]:.0e}")
     axis.set(xscale="log", xlabel="peak learning rate (of the pre-trained layers, where they learn)",
              ylabel="validation accuracy (%)")
+    mark_break(axis)
     figure.legend(loc="outside upper center", ncols=len(search),
                   title="line: mean of the draws; bar: lowest to highest; ring: best")
     show(figure, f"Validation accuracy against learning rate. Best on average: {', '.join(told)}.")
@@ -89,6 +90,7 @@ def contest(scores: dict[str, list[float]], intervals: dict) -> None:
     axis.set_xticks(np.arange(len(scores)), scores)
     axis.yaxis.get_major_locator().set_params(integer=True)
     axis.set(ylabel="accuracy in the exam (%)", xlim=(-0.4, len(scores) - 0.6))
+    mark_break(axis)
     axis.grid(axis="x", visible=False)
     figure.legend(loc="outside upper center", ncols=2)
     told = ", ".join(f"{method} {interval}" for method, interval in intervals.items())

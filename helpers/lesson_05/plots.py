@@ -6,7 +6,7 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from helpers.figures import BLUE, GREEN, GREY, ORANGE, PINK, SKY, bars, show
+from helpers.figures import BLUE, GREEN, GREY, ORANGE, PINK, SKY, bars, mark_break, show
 
 PART_COLOURS = {"weights": GREY, "gradients": SKY, "optimiser": GREEN, "activations": PINK}
 
@@ -96,6 +96,7 @@ def by_depth(depths: dict[int, str], accuracy: dict, seconds: dict, memory: dict
     middle, reach = bars(accuracy[d] for d in depths)
     results.errorbar(places, middle, yerr=reach, capsize=4, color=BLUE, marker="o")
     results.set(title="accuracy (%)\nbars: 95 % interval")
+    mark_break(results)
     for (how, own), colour, marker in zip(seconds.items(), (GREY, ORANGE), "s^", strict=True):
         times.plot(places, [own[d] for d in depths], color=colour, marker=marker, label=how)
     times.set(title="seconds per epoch\n", ylim=(0, None))
