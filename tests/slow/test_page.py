@@ -92,7 +92,8 @@ def probabilities(taken, pixels: torch.Tensor) -> torch.Tensor:
         return taken.model(taken.preprocess(pixels)).softmax(1)
 
 
-def test_the_same_pixels_give_the_same_logits(shown, taken, pocket):
+def test_the_same_pixels_give_the_same_logits(shown, site, taken, pocket):
+    network, = site.rglob("*.onnx")
     images = pocket["test"].images[::16]
     noise = torch.randint(0, 256, (3, *images.shape[1:]), generator=torch.Generator().manual_seed(1))
     images = torch.cat([images, noise.to(torch.uint8)])
@@ -100,8 +101,10 @@ def test_the_same_pixels_give_the_same_logits(shown, taken, pocket):
     with torch.no_grad():
         expected = taken.model(taken.preprocess(images))
     apart = float((found - expected).abs().max())
+    size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) / 1e6
     print(f"{len(images)} images of 96 pixels: logits up to {float(expected.abs().max()):.1f}, apart by {apart:.1g}; "
-          f"ready after {shown.seconds:.1f} s")
+          f"the folder has {size:.1f} MB, {network.stat().st_size / 1e6:.1f} MB of them the network; ready after "
+          f"{shown.seconds:.1f} s")
     assert apart < 1e-4
 
 
