@@ -264,7 +264,8 @@ def transfer_curves(rows, file=None) -> None:
     for axis, (target, title) in zip(figure.subplots(1, len(titles), sharey=True, squeeze=False)[0], titles.items(),
                                      strict=True):
         for k, (method, colour) in enumerate(METHOD_COLOURS.items()):
-            own = {row.labels: row.accuracy for row in rows if (row.target, row.method) == (target, method)}
+            known = {row.labels: row.accuracy for row in rows if (row.target, row.method) == (target, method)}
+            own = {labels: known[labels] for labels in counts if labels in known}
             places = [counts.index(labels) + 0.08 * (k - 1.5) for labels in own]  # side by side, so that none is hidden
             middle, reach = bars(own.values())
             axis.errorbar(places, middle, yerr=reach, capsize=3, color=colour, label=method,

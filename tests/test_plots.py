@@ -354,6 +354,16 @@ def test_an_axis_of_accuracies_begins_at_zero_or_shows_that_it_does_not(shown):
             assert begins_at_zero or any(line.get_gid() == "break" for line in axis.lines), texts[name]
 
 
+def test_curves_join_few_labels_to_many_in_whatever_order_the_rows_stand(monkeypatch):
+    drawings = []
+    monkeypatch.setattr(figures, "show", lambda figure, alt: drawings.append(figure))
+    figures.transfer_curves(ROWS)
+    for axis in drawings[0].axes:
+        assert len(axis.containers) == len(evidence.METHODS)
+        for container in axis.containers:
+            assert (np.diff(container.lines[0].get_xdata()) > 0).all()
+
+
 def test_images_need_no_title_for_an_alt_text(monkeypatch):
     alts = []
     monkeypatch.setattr(figures, "show", lambda figure, alt: alts.append(alt))
