@@ -5,20 +5,16 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
-from helpers import album, alike, photographs, pictures
-from helpers.album import Album
+from helpers import alike, photographs, pictures
+from helpers.collection import Collection, collect
 from helpers.composition import SIZE
-from helpers.division import divide
 from helpers.figures import BLUE, GREEN, ORANGE, picture, show
-from helpers.images import SPLITS, ImageSplit
 from helpers.photographs import counted, few, listed, tally
 
 UNEVEN = 2  # times as many pictures as another class has, from which on it is told
@@ -28,20 +24,13 @@ PAIRS = 4  # of pictures that look the same, in the figure
 
 
 @dataclass(frozen=True, repr=False)
-class Audit:
+class Audit(Collection):
     """What was found; `print(report)` shows it as a short table, and then the sentences of `points`.
 
-    `albums` by split, or one called "" where the folder has none; `counts` int64 (splits, classes), without pictures
-    that can't be used; `copies` and `lookalikes`: positions of pictures with equal contents, or that look the same, in
-    the order of `names`. Whoever is in `copies` together is in `lookalikes` together, too.
+    `copies` and `lookalikes`: positions of pictures with equal contents, or that look the same, in the order of
+    `names`. Whoever is in `copies` together is in `lookalikes` together, too.
     """
 
-    root: Path
-    albums: dict[str, Album]
-    classes: tuple[str, ...]
-    counts: np.ndarray
-    names: tuple[str, ...]  # of all pictures that can be used, with their folders
-    places: tuple[tuple[str, str], ...]  # split and class of each of these
     copies: list[list[int]]
     lookalikes: list[list[int]]
     points: list[str]
@@ -51,30 +40,6 @@ class Audit:
 
     __repr__ = __str__
 
-    def pixels(self, k: int) -> torch.Tensor:
-        """Picture number `k` of `names`, uint8 (3, size, size)."""
-        return torch.cat([_usable(one) for one in self.albums.values()])[k]
-
-    def splits(self, seed: int = 0) -> dict[str, ImageSplit]:
-        """All pictures that can be used, as "train", "val" and "test": the folder's own, or as `divide` makes them.
-
-        A folder with some of the three is divided anew, and a line says so. What can't be used is not among them, and
-        `points` names it. Raises `ValueError` where `divide` does, and for a class or a split without pictures.
-        """
-        labels = torch.tensor([self.classes.index(name) for _, name in self.places], dtype=torch.int64)
-        whole = ImageSplit(torch.cat([_usable(one) for one in self.albums.values()]), labels, self.classes, self.names)
-        kinds = {photographs.SPLITS[name.lower()]: name for name in self.albums if name}
-        if len(kinds) < len(SPLITS):
-            if kinds:
-                print(f"{self.root.name} holds {listed(list(self.albums))}, and all of {', '.join(SPLITS)} are needed: "
-                      "its pictures are divided anew.")
-            return divide(whole, seed)
-        if empty := [f"{self.classes[k]!r} in {split}" for split, counts in zip(self.albums, self.counts, strict=True)
-                     for k in np.flatnonzero(counts == 0)]:
-            raise ValueError(f"There are no pictures of {few(empty)}: each split needs some of each class.")
-        home = [split for split, _ in self.places]
-        return {kind: whole.pick([k for k, its in enumerate(home) if its == kinds[kind]]) for kind in SPLITS}
-
 
 def audit(root: str | Path, size: int = SIZE) -> Audit:
     """Read all pictures of a folder with one folder per class, or with such folders for train, val and test.
@@ -82,31 +47,12 @@ def audit(root: str | Path, size: int = SIZE) -> Audit:
     Nothing that is wrong with a picture or a class raises an error here: it becomes one of the report's `points`.
     Raises `ValueError` if `root` is no folder, or has no pictures in folders.
     """
-    root = photographs.checked(root)
-    whole = photographs.listing(root)
-    if not len(whole):
-        raise ValueError(f"No pictures in {root}: put them into one folder per class below it.")
-    splits = photographs.splits_of(whole)
-    listings = {split: photographs.listing(root / split) for split in splits} or {"": whole}
-    albums = {split: album.read(listing, size) for split, listing in listings.items()}
-    classes = tuple(sorted({name for listing in listings.values() for name in listing.files}))
-    rows = [(name, split, label, photo.digest) for split, one in albums.items() for name, label, photo in zip(
-        one.names(), one.labels.tolist(), one.photos, strict=True) if not photo.problem]
-    names = tuple(f"{split}/{name}" if split else name for name, split, _, _ in rows)
-    places = tuple((split, list(listings[split].files)[label]) for _, split, label, _ in rows)
-    number = Counter(places)
-    counts = np.array([[number[split, name] for name in classes] for split in listings])
-    digests = [digest for *_, digest in rows]
-    looks = alike.groups(digests, alike.pairs(torch.cat([_usable(one) for one in albums.values()])))
-    found = Audit(root, albums, classes, counts, names, places, _together(alike.groups(digests, [])),
-                  _together(looks), [])
-    beside = [name for name in whole.files if splits and name not in splits]
-    found.points.extend([*_structure(found, beside), *_files(found, whole), *_twins(found), *_balance(found, size)])
+    read = collect(root, size)
+    digests = [photo.digest for one in read.albums.values() for photo in one.photos if not photo.problem]
+    looks = alike.groups(digests, alike.pairs(read.usable()))
+    found = Audit(**vars(read), copies=_together(alike.groups(digests, [])), lookalikes=_together(looks), points=[])
+    found.points.extend([*_structure(found), *_files(found), *_twins(found), *_balance(found, size)])
     return found
-
-
-def _usable(one: Album) -> torch.Tensor:
-    return one.pixels[[not photo.problem for photo in one.photos]]
 
 
 def _together(leaders: list[int]) -> list[list[int]]:
@@ -119,8 +65,9 @@ def _together(leaders: list[int]) -> list[list[int]]:
 
 # --- what to look at, as sentences ---------------------------------------------------------------------------------
 
-def _structure(found: Audit, beside: list[str]) -> list[str]:
+def _structure(found: Audit) -> list[str]:
     """Classes that are empty or alone, and those that a split lacks."""
+    beside = [name for name in found.whole.files if "" not in found.albums and name not in found.albums]
     points = [f"Not read, because it stands beside the splits: {listed(beside)}."] if beside else []
     for split, one in found.albums.items():
         try:
@@ -133,15 +80,11 @@ def _structure(found: Audit, beside: list[str]) -> list[str]:
     return points
 
 
-def _files(found: Audit, whole: photographs.Listing) -> list[str]:
+def _files(found: Audit) -> list[str]:
     """What can't be used, and what is left out."""
-    problems: dict[str, list[str]] = {}
-    for split, one in found.albums.items():
-        for why, names in one.problems().items():
-            problems.setdefault(why, []).extend(f"{split}/{name}" if split else name for name in names)
     points = [f"{counted(len(names), 'picture')} can't be used: {few(names, 20)}. {why}"
-              for why, names in problems.items()]
-    return [*points, f"Left out: {whole.said()}."] if whole.left_out else points
+              for why, names in found.problems().items()]
+    return [*points, f"Left out: {found.whole.said()}."] if found.whole.left_out else points
 
 
 def _twins(found: Audit) -> list[str]:
@@ -234,12 +177,13 @@ def draw(found: Audit) -> None:
     if len(found.albums) > 1:
         left.legend(loc="outside upper center", ncols=len(found.albums))
     if right:
+        usable = found.usable()
         right.suptitle("look the same", fontsize=12)
         for axes, group in zip(right.subplots(PAIRS, 2), [*examples, *[[]] * PAIRS], strict=False):
             for axis, k in zip(axes, [*group[:2], None, None], strict=False):
                 axis.set_axis_off()
                 if k is not None:
-                    picture(axis, found.pixels(k))
+                    picture(axis, usable[k])
     splits = f" in {', '.join(found.albums)}" if len(found.albums) > 1 else ""
     told = "; ".join(f"{found.classes[k]} {', '.join(map(str, found.counts[:, k]))}" for k in shown)
     with pictures.quiet():  # of signs that no font here has: the table has them

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from helpers import album as albums
 from helpers import photographs, pictures
+from helpers.collection import collect
 from helpers.composition import SIZE
 from helpers.fetch import downloads
 from helpers.fetch import stl10 as stl10_files
@@ -20,18 +22,33 @@ from helpers.pocket import CLASSES, pocket
 NAMES = ("pocket", "letters", "digits", "stl10")
 
 
-def load(name: str, split: str, root: str | Path | None = None) -> ImageSplit:
-    """One split ("train", "val", "test" or "final") of the data set `name`, one of NAMES.
+@dataclass(frozen=True, eq=False)
+class Own:
+    """Photographs of the reader's own, as they were read: `splits["train"]`, `splits["val"]` and `splits["test"]`."""
+
+    root: Path
+    splits: dict[str, ImageSplit]
+
+    def __str__(self) -> str:
+        return self.root.name
+
+
+def load(name: str | Own, split: str, root: str | Path | None = None) -> ImageSplit:
+    """One split ("train", "val", "test" or "final") of the data set `name`: one of NAMES, or what `own` has read.
 
     "final" is for a last exam, of images that nobody has opened; the data sets that keep no such images give "test".
     `root` is the folder that holds STL-10's files; the others come with the course and its packages. Every call gives
     images of its own: what is written into them changes no later one. Letters and digits must not be mirrored: prepare
     them with `Preprocess(..., flip=0.0)`. Raises `ValueError` for an unknown name or split.
     """
+    split = "test" if split == "final" and name != "pocket" else split
+    if isinstance(name, Own):
+        check_split(split)
+        return name.splits[split].copy()
     loaders = {"pocket": pocket, "letters": letters, "digits": digits, "stl10": functools.partial(stl10, root=root)}
     if name not in list(loaders):
         raise ValueError(f"Unknown data set {name!r}; choose one of {', '.join(loaders)}.")
-    return loaders[name]("test" if split == "final" and name != "pocket" else split)
+    return loaders[name](split)
 
 
 def digits(split: str) -> ImageSplit:
@@ -113,6 +130,26 @@ def folder(root: str | Path, size: int = SIZE, classes: Iterable[str] | None = N
     album.check()
     places = torch.tensor([names.index(name) for name in found.files])
     return ImageSplit(album.pixels, places[album.labels], names, tuple(album.names()))
+
+
+def own(root: str | Path, size: int = SIZE) -> Own:
+    """A folder of the reader's own for the lessons, which want three splits: its own train, val and test, or, where it
+    has one folder per class, as `divide` deals these out.
+
+    Each picture becomes `size` pixels a side. What can't be used is left out, and a line says how many; notebook 6's
+    audit says which, and why.
+
+    Raises:
+        ValueError: `root` is no folder of classes, or has fewer than two, or too few pictures of one of them.
+        MemoryError: there is no room for them.
+    """
+    found = collect(root, size)
+    for one in found.albums.values():
+        photographs.class_names(one.listing, None)
+    if lost := [name for names in found.problems().values() for name in names]:
+        print(f"{photographs.counted(len(lost), 'picture')} of {found.root.name} can't be used and "
+              f"{'is' if len(lost) == 1 else 'are'} left out: {photographs.few(lost)}. Notebook 6's audit says why.")
+    return Own(found.root, found.splits())
 
 
 def _path(root: str | Path) -> Path:

@@ -28,6 +28,7 @@ TRACKS = {"pocket": ("pocket_vgg", "pocket"), "full": ("vgg16", "stl10")}
 class Lab:
     """What `setup` decided: the track's name, the backbone's and the data set's, the device, the seed, the cache.
 
+    `data` goes to `datasets.load`: a name, or the photographs of a folder of the reader's own.
     `per_class` is the number of training images per class that the longer experiments use: what every class of the data
     has, and what the device can bear.
     `rate` is a peak learning rate that suits the backbone's pre-trained layers when all of them learn.
@@ -35,7 +36,7 @@ class Lab:
 
     track: str
     backbone: str
-    data: str
+    data: str | datasets.Own
     device: torch.device
     seed: int
     cache: Path
@@ -43,7 +44,7 @@ class Lab:
     rate: float
 
 
-def setup(backbone: str | None = None, data: str | None = None, seed: int = 0) -> Lab:
+def setup(backbone: str | None = None, data: str | Path | None = None, seed: int = 0, size: int | None = None) -> Lab:
     """Choose track and device, seed the random generators, and say in one line what was chosen and why.
 
     With a CUDA device the full track is taken: its weights and data are fetched, once, and where they can't be had the
@@ -52,17 +53,20 @@ def setup(backbone: str | None = None, data: str | None = None, seed: int = 0) -
     track's own. STL-10 is kept in the folder TL_CACHE (by default ~/.cache/transfer-learning), the weights where
     torchvision keeps them.
 
+    `data` may also be the path of a folder of photographs: `setup(data="~/Pictures/mushrooms")`. They are read at once,
+    `size` pixels a side, by default 96. What the folder must hold, `datasets.own` says.
+
     Raises:
         ValueError: an unknown track, backbone or data set, or a seed that is no whole number from 0 to 4,294,967,295;
-            the message lists what is valid.
+            the message lists what is valid. A folder that can't be used, or a `size` for data that have theirs.
         RuntimeError: TL_TRACK is "full", and its weights or data can't be had.
     """
     wish, gpu, cache = os.environ.get("TL_TRACK"), torch.cuda.is_available(), downloads.cache_folder()
     track, reason = wish or ("full" if gpu else "pocket"), f"TL_TRACK={wish}" if wish else "GPU" if gpu else "no GPU"
     _check("track TL_TRACK", track, TRACKS)
     _check("backbone", backbone or "vgg16", BACKBONES)
-    _check("data set", data or "stl10", datasets.NAMES)
     seed = whole_number(seed, "seed", 0, LARGEST_SEED)
+    data = _data(data, size)
     if track == "full":
         try:
             _fetch(backbone or TRACKS["full"][0], data or TRACKS["full"][1], cache)
@@ -78,17 +82,34 @@ def setup(backbone: str | None = None, data: str | None = None, seed: int = 0) -
     device = torch.device("cuda" if gpu else "cpu")
     slow = ", which will be slow without a GPU" if device.type == "cpu" and backbone not in POCKET else ""
     print(f"{track} track ({reason}): {backbone} on {data} data, {device.type}, seed {seed}{slow}")
-    return Lab(track, backbone, data, device, seed, cache, per_class=100 if gpu and data == "stl10" else 12,
+    return Lab(track, backbone, data, device, seed, cache, per_class=_per_class(data, gpu),
                rate=3e-4 if backbone in POCKET else 3e-5)  # ten times the latter destroys what VGG-16 has learnt
 
 
-def _check(what: str, name: str, valid) -> None:
-    if name not in valid:
+def _data(data: str | Path | None, size: int | None) -> str | datasets.Own | None:
+    """The photographs of a folder, where `data` is a path; a name as it is."""
+    if isinstance(data, Path) or isinstance(data, str) and data not in datasets.NAMES and (
+            len(Path(data).parts) > 1 or Path(data).exists()):
+        return datasets.own(data, datasets.SIZE if size is None else size)
+    _check("data set", data or "stl10", datasets.NAMES, ", or give the path of a folder of your own")
+    if size is not None:
+        raise ValueError("`size` is for a folder of your own: give its path as `data`, or leave `size` out.")
+    return data
+
+
+def _per_class(data: str | datasets.Own, gpu: bool) -> int:
+    """A GPU has time for more photographs; of the drawings there are no more."""
+    most = 100 if gpu and data not in ("pocket", "letters", "digits") else 12
+    return min(most, int(data.splits["train"].labels.bincount().min())) if isinstance(data, datasets.Own) else most
+
+
+def _check(what: str, name: str, valid, or_else: str = "") -> None:
+    if name not in list(valid):
         equals = "=" if what.startswith("track") else " "
-        raise ValueError(f"Unknown {what}{equals}{name!r}; choose one of {', '.join(valid)}.")
+        raise ValueError(f"Unknown {what}{equals}{name!r}; choose one of {', '.join(valid)}{or_else}.")
 
 
-def _fetch(backbone: str, data: str, cache: Path) -> None:
+def _fetch(backbone: str, data: str | datasets.Own, cache: Path) -> None:
     if backbone not in POCKET:
         weights.weights_file(backbone)
     if data == "stl10":

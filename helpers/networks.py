@@ -298,10 +298,11 @@ def fold_first_linear(model: VGG, image_size: int = 96) -> VGG:
     VGG's `avgpool` brings every feature map to 7 x 7. Where the map that arrives is smaller (3 x 3 for 96 pixels), the
     49 values per channel are fixed linear combinations of 9, so the pooling can be multiplied into the layer's weights:
     W' = W P with P the (49, 9) pooling matrix. Changes `model` in place and returns it; `avgpool` becomes the identity.
-    What was frozen stays frozen. A network that is folded for this size already is left as it is.
+    What was frozen stays frozen. A network that is folded for this size already is left as it is, and so is one where
+    nothing can be saved: images of 224 pixels or more fill all 49 places.
 
-    Raises `ValueError` if `image_size` leaves no feature map, or one so large that folding would not save anything, or
-    if the network is folded for another size or is no VGG with a classifier of several layers.
+    Raises `ValueError` if `image_size` leaves no feature map, or if the network is folded for another size or is no VGG
+    with a classifier of several layers.
     """
     if not isinstance(model, VGG) or not isinstance(model.classifier, nn.Sequential):
         raise ValueError("Only a VGG with its classifier can be folded: in other networks no fully connected layer "
@@ -313,8 +314,10 @@ def fold_first_linear(model: VGG, image_size: int = 96) -> VGG:
             raise ValueError(f"This network is folded for images of {32 * pool} to {32 * pool + 31} pixels a side; "
                              f"build another one to fold it for {image_size} pixels.")
         return model
-    if not 1 <= side < pool:
-        raise ValueError(f"Folding helps for images of 32 to {32 * pool - 1} pixels a side, not {image_size}.")
+    if side < 1:
+        raise ValueError(f"Images of {image_size} pixels a side leave no feature map: they need 32 or more.")
+    if side >= pool:
+        return model
     cells = torch.eye(side * side, device=first.weight.device, dtype=first.weight.dtype)
     pooling = model.avgpool(cells.view(-1, 1, side, side)).flatten(1).T  # (pool * pool, side * side)
     weight = first.weight.view(first.out_features, channels, pool * pool) @ pooling

@@ -160,10 +160,17 @@ def test_folding_keeps_the_logits(slim, name, size):
         assert before.std() > 0.1 and torch.allclose(model(inputs), before, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [31, 224])
-def test_folding_says_where_it_helps(slim, size):
-    with pytest.raises(ValueError, match=f"images of 32 to 223 pixels a side, not {size}"):
-        networks.fold_first_linear(slim("pocket_vgg"), size)
+def test_folding_needs_a_feature_map(slim):
+    with pytest.raises(ValueError, match="^Images of 31 pixels a side leave no feature map: they need 32 or more.$"):
+        networks.fold_first_linear(slim("pocket_vgg"), 31)
+
+
+@pytest.mark.parametrize("size", [224, 256, 300])
+def test_where_folding_saves_nothing_the_network_is_left_as_it_is(slim, size):
+    model = slim("pocket_vgg")
+    before, pooling = copy.deepcopy(model.state_dict()), model.avgpool
+    assert networks.fold_first_linear(model, size) is model
+    assert model.avgpool is pooling and not changed(model, before)
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -17,10 +17,11 @@ HELPERS, TESTS = ROOT / "helpers", ROOT / "tests"
 # that lessons share and one another in this order, and nothing of another lesson.
 ORDER = ("install", "shipped", "progress", "fetch.packages", "fetch.downloads", "fetch.stl10", "fetch.weights",
          "images", "intervals", "calibration", "evidence", "pictures", "photographs", "album", "alike", "division",
-         "drawings", "composition", "sketches", "pocket", "letters", "folds", "source", "datasets", "preprocess",
-         "plans", "pretrained", "networks", "lab", "hardware", "inference", "guessers", "features", "history",
-         "checkpoints", "training", "anatomy", "drift", "gradcam", "first_layer", "figures", "audit", "animation",
-         "panel", "mistakes", "pad", "verdict", "takeaway", "model_card", "export", "page", "one_page", "scale")
+         "drawings", "composition", "collection", "sketches", "pocket", "letters", "folds", "source", "datasets",
+         "preprocess", "plans", "pretrained", "networks", "lab", "hardware", "inference", "guessers", "features",
+         "history", "checkpoints", "training", "anatomy", "drift", "gradcam", "first_layer", "figures", "audit",
+         "animation", "panel", "mistakes", "pad", "verdict", "takeaway", "model_card", "export", "page", "one_page",
+         "scale")
 LESSON = ("example", "plots", "panels", "checks")
 
 

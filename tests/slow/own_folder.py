@@ -1,0 +1,70 @@
+"""A reader's own folder, made on the spot, and notebooks that are pointed at it as README.md and notebook 6 say.
+
+The pictures are the course's drawings of other sizes and formats, and the classes are invented: so they come in any
+number, under names of any length and script.
+"""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nbclient
+import nbformat
+import numpy as np
+from nbformat import NotebookNode
+from PIL import Image
+
+from helpers import drawings, pocket
+from tests.invented import names
+
+ROOT = Path(__file__).resolve().parents[2]
+SPLITS = {"train": 3, "val": 1, "test": 1}  # shares
+FORMATS = (".jpg", ".png", ".webp")
+
+
+def make(folder: Path, classes: int, each: int, side: int, divided: bool) -> Path:
+    """A folder of `classes` classes with about `each` pictures, the first class with half as many again.
+
+    They are 1 to 1.5 times `side` pixels wide. If `divided`, there is a folder each for train, val and test.
+    """
+    numbers = drawings.numbers_of("train")
+    numbers = sorted({drawings.table()[k].thing: k for k in numbers}.values())  # one of each thing, class by class
+    parts = np.array_split(numbers, classes)
+    rng = np.random.RandomState(classes)
+    for k, (name, part) in enumerate(zip(names(classes), parts, strict=True)):
+        count = each + each // 2 * (k == 0)
+        images = pocket.rendered([int(part[j % len(part)]) for j in range(count)], stream=70).images
+        home = np.repeat(list(SPLITS), np.array(list(SPLITS.values())) * -(-count // sum(SPLITS.values())))
+        for j, image in enumerate(images.permute(0, 2, 3, 1).numpy()):
+            width, height = (int(side * share) for share in rng.uniform(1, 1.5, 2))
+            below = folder / (home[::-1][j] if divided else "") / name
+            below.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).resize((width, height)).save(below / f"{j}{FORMATS[j % 3]}")
+    return folder
+
+
+def pointed(notebook: NotebookNode, folder: Path, size: int) -> NotebookNode:
+    """The notebook after the one change that a reader makes."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+            cell.source = cell.source.replace("lab = setup()", f"lab = setup(data={str(folder)!r}, size={size})")
+            cell.source = cell.source.replace("PATH = None", f"PATH = {str(folder)!r}")
+            cell.source = cell.source.replace("audit.audit(path)", f"audit.audit(path, size={size})")
+    return notebook
+
+
+def execute(path: Path, folder: Path, size: int, cache: Path) -> NotebookNode:
+    """A notebook, run in a fresh kernel to its end, whatever fails; the file itself stays as it is."""
+    notebook = pointed(nbformat.read(path, as_version=4), folder, size)
+    client = nbclient.NotebookClient(notebook, timeout=600, allow_errors=True,
+                                     resources={"metadata": {"path": str(path.parent)}})
+    settings = {"TL_TRACK": "pocket", "TL_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    return client.execute(env={**os.environ, **settings})
+
+
+def faults(notebook: NotebookNode) -> list[tuple[int, str]]:
+    """Of all cells that failed or warned: number and message."""
+    return [(k, output.get("ename", "stderr") + ": " + output.get("evalue", output.get("text", "")))
+            for k, cell in enumerate(notebook.cells) for output in cell.get("outputs", [])
+            if output.output_type == "error" or output.get("name") == "stderr"]
