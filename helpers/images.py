@@ -1,6 +1,7 @@
 """What a set of labelled images is: uint8 pixels, labels, and the names of the classes; how such data is checked."""
 from __future__ import annotations
 
+import math
 import operator
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -83,7 +84,7 @@ class ImageSplit:
 
         For an exam, in which a scarce class should not make the others scarce too.
         """
-        per_class = whole_number(per_class, "per_class", 1, len(self))
+        per_class = whole_number(per_class, "per_class", 1, math.inf)
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(
             whole_number(seed, "seed", 0, LARGEST_SEED)))
         chosen = [order[self.labels[order] == label][:per_class] for label in range(len(self.classes))]
@@ -98,14 +99,15 @@ def check_split(split: str) -> None:
         raise ValueError(f"Unknown split {split!r}; choose one of {', '.join(SPLITS)}.")
 
 
-def whole_number(value: int, name: str, least: int, most: int, why: str = "") -> int:
+def whole_number(value: int, name: str, least: int, most: float, why: str = "") -> int:
     """`value` as an int, which must lie between `least` and `most`; `why` stands behind these in the message."""
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = None
     if number is None or not least <= number <= most:
-        raise ValueError(f"{name} must be a whole number from {least} to {most}{why}, not {value!r}.")
+        bounds = f"from {least} to {most}" if most < math.inf else f"of {least} or more"
+        raise ValueError(f"{name} must be a whole number {bounds}{why}, not {value!r}.")
     return number
 
 
