@@ -30,7 +30,7 @@ def augmentation(original, build, draw, examine, judge) -> Panel:
     """
     wide = {"style": {"description_width": "80px"}, "layout": {"width": "290px"}, "continuous_update": False}
     sliders = {
-        "padding": ipywidgets.IntSlider(4, 0, 48, description="padding", **wide),
+        "padding": ipywidgets.IntSlider(4, 0, original.shape[-1] // 2, description="padding", **wide),
         "crop": ipywidgets.FloatSlider(1, min=0.1, max=1, step=0.1, description="crop", **wide),
         "flip": ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.1, description="flip", **wide),
         "rotation": ipywidgets.IntSlider(0, 0, 180, step=5, description="rotation", **wide),

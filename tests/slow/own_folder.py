@@ -67,7 +67,7 @@ def make_profile(profile: Path) -> None:
 def execute(path: Path, folder: Path, size: int, cache: Path, profile: Path) -> NotebookNode:
     """A notebook, run in a fresh kernel to its end, whatever fails; the file itself stays as it is."""
     notebook = pointed(nbformat.read(path, as_version=4), folder, size)
-    client = nbclient.NotebookClient(notebook, timeout=600, allow_errors=True,
+    client = nbclient.NotebookClient(notebook, timeout=600, startup_timeout=300, allow_errors=True,
                                      resources={"metadata": {"path": str(path.parent)}})
     settings = {"TL_TRACK": "pocket", "TL_CACHE": str(cache), "IPYTHONDIR": str(profile),
                 "OMP_NUM_THREADS": "1"}
