@@ -24,17 +24,38 @@ NAMES = ("pocket", "letters", "digits", "stl10")
 
 @dataclass(frozen=True, eq=False)
 class Own:
-    """Photographs of the reader's own, as they were read: `splits["train"]`, `splits["val"]` and `splits["test"]`."""
+    """A folder of the reader's own, whose photographs become `size` pixels a side. Nothing is read before it is needed.
+
+    It has folders for train, val and test, with a folder for each class in these; or one folder per class, and then
+    `divide` deals out the pictures.
+    """
 
     root: Path
-    splits: dict[str, ImageSplit]
+    size: int = SIZE
 
     def __str__(self) -> str:
         return self.root.name
 
+    @functools.cached_property
+    def splits(self) -> dict[str, ImageSplit]:
+        """The three splits by name. What can't be used is left out, and a line says how many pictures that are.
+
+        Raises:
+            ValueError: there are fewer than two classes, or too few pictures of one of them.
+            MemoryError: there is no room for them.
+        """
+        found = collect(self.root, self.size)
+        for one in found.albums.values():
+            photographs.class_names(one.listing, None)
+        if lost := [name for names in found.problems().values() for name in names]:
+            number, verb = photographs.counted(len(lost), "picture"), "is" if len(lost) == 1 else "are"
+            print(f"{number} of {self} can't be used and {verb} left out: {photographs.few(lost)}. Notebook 6's audit "
+                  "says why.")
+        return found.splits()
+
 
 def load(name: str | Own, split: str, root: str | Path | None = None) -> ImageSplit:
-    """One split ("train", "val", "test" or "final") of the data set `name`: one of NAMES, or what `own` has read.
+    """One split ("train", "val", "test" or "final") of the data set `name`: one of NAMES, or a folder, `own(path)`.
 
     "final" is for a last exam, of images that nobody has opened; the data sets that keep no such images give "test".
     `root` is the folder that holds STL-10's files; the others come with the course and its packages. Every call gives
@@ -133,23 +154,8 @@ def folder(root: str | Path, size: int = SIZE, classes: Iterable[str] | None = N
 
 
 def own(root: str | Path, size: int = SIZE) -> Own:
-    """A folder of the reader's own for the lessons, which want three splits: its own train, val and test, or, where it
-    has one folder per class, as `divide` deals these out.
-
-    Each picture becomes `size` pixels a side. What can't be used is left out, and a line says how many; notebook 6's
-    audit says which, and why.
-
-    Raises:
-        ValueError: `root` is no folder of classes, or has fewer than two, or too few pictures of one of them.
-        MemoryError: there is no room for them.
-    """
-    found = collect(root, size)
-    for one in found.albums.values():
-        photographs.class_names(one.listing, None)
-    if lost := [name for names in found.problems().values() for name in names]:
-        print(f"{photographs.counted(len(lost), 'picture')} of {found.root.name} can't be used and "
-              f"{'is' if len(lost) == 1 else 'are'} left out: {photographs.few(lost)}. Notebook 6's audit says why.")
-    return Own(found.root, found.splits())
+    """The folder `root` as data for the lessons. Raises `ValueError` if there is none, or for a size that is none."""
+    return Own(photographs.checked(root), whole_number(size, "size", 1, pictures.LARGEST_SIZE))
 
 
 def _path(root: str | Path) -> Path:

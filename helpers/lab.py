@@ -28,9 +28,7 @@ TRACKS = {"pocket": ("pocket_vgg", "pocket"), "full": ("vgg16", "stl10")}
 class Lab:
     """What `setup` decided: the track's name, the backbone's and the data set's, the device, the seed, the cache.
 
-    `data` goes to `datasets.load`: a name, or the photographs of a folder of the reader's own.
-    `per_class` is the number of training images per class that the longer experiments use: what every class of the data
-    has, and what the device can bear.
+    `data` goes to `datasets.load`: a name, or a folder of the reader's own.
     `rate` is a peak learning rate that suits the backbone's pre-trained layers when all of them learn.
     """
 
@@ -40,8 +38,17 @@ class Lab:
     device: torch.device
     seed: int
     cache: Path
-    per_class: int
     rate: float
+
+    @property
+    def per_class(self) -> int:
+        """The number of training images per class that the longer experiments use: what every class of the data has,
+        and what the device can bear. (Of the drawings, letters and digits a GPU could bear more than there are.)
+        """
+        most = 100 if self.device.type == "cuda" and self.data not in ("pocket", "letters", "digits") else 12
+        if not isinstance(self.data, datasets.Own):
+            return most
+        return min(most, int(self.data.splits["train"].labels.bincount().min()))
 
 
 def setup(backbone: str | None = None, data: str | Path | None = None, seed: int = 0, size: int | None = None) -> Lab:
@@ -53,8 +60,8 @@ def setup(backbone: str | None = None, data: str | Path | None = None, seed: int
     track's own. STL-10 is kept in the folder TL_CACHE (by default ~/.cache/transfer-learning), the weights where
     torchvision keeps them.
 
-    `data` may also be the path of a folder of photographs: `setup(data="~/Pictures/mushrooms")`. They are read at once,
-    `size` pixels a side, by default 96. What the folder must hold, `datasets.own` says.
+    `data` may also be the path of a folder of photographs: `setup(data="~/Pictures/mushrooms")`. When a lesson loads
+    them they become `size` pixels a side, by default 96. What the folder must hold, `datasets.Own` says.
 
     Raises:
         ValueError: an unknown track, backbone or data set, or a seed that is no whole number from 0 to 4,294,967,295;
@@ -82,12 +89,12 @@ def setup(backbone: str | None = None, data: str | Path | None = None, seed: int
     device = torch.device("cuda" if gpu else "cpu")
     slow = ", which will be slow without a GPU" if device.type == "cpu" and backbone not in POCKET else ""
     print(f"{track} track ({reason}): {backbone} on {data} data, {device.type}, seed {seed}{slow}")
-    return Lab(track, backbone, data, device, seed, cache, per_class=_per_class(data, gpu),
+    return Lab(track, backbone, data, device, seed, cache,
                rate=3e-4 if backbone in POCKET else 3e-5)  # ten times the latter destroys what VGG-16 has learnt
 
 
 def _data(data: str | Path | None, size: int | None) -> str | datasets.Own | None:
-    """The photographs of a folder, where `data` is a path; a name as it is."""
+    """A folder, where `data` is a path; a name as it is."""
     if isinstance(data, Path) or isinstance(data, str) and data not in datasets.NAMES and (
             len(Path(data).parts) > 1 or Path(data).exists()):
         return datasets.own(data, datasets.SIZE if size is None else size)
@@ -95,12 +102,6 @@ def _data(data: str | Path | None, size: int | None) -> str | datasets.Own | Non
     if size is not None:
         raise ValueError("`size` is for a folder of your own: give its path as `data`, or leave `size` out.")
     return data
-
-
-def _per_class(data: str | datasets.Own, gpu: bool) -> int:
-    """A GPU has time for more photographs; of the drawings there are no more."""
-    most = 100 if gpu and data not in ("pocket", "letters", "digits") else 12
-    return min(most, int(data.splits["train"].labels.bincount().min())) if isinstance(data, datasets.Own) else most
 
 
 def _check(what: str, name: str, valid, or_else: str = "") -> None:

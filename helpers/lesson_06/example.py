@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from helpers import drawings, pocket
+from helpers.fetch import downloads
 from helpers.images import ImageSplit
 
 # How many pictures of each class there are. Nobody collects the same number of everything.
@@ -26,14 +27,15 @@ TURNED = 6  # Exif's number for "turn it to the right", as phones write it
 NOT_A_PICTURE = b"<!DOCTYPE html><title>404 Not Found</title>"
 
 
-def make(folder: str | Path, counts: dict[str, int] = COUNTS) -> Path:
+def make(folder: str | Path | None = None, counts: dict[str, int] = COUNTS) -> Path:
     """The example's folder, which is made if it is not there: one folder per class, with JPEG, PNG and WebP files.
 
+    Without `folder` it is in TL_CACHE, or in ~/.cache/transfer-learning.
     `counts[name]`: how many pictures of a class of the pocket data there will be, at most one of each thing. The folder
     gets its name when it is complete, so that two notebooks may make it at the same time. (One that is there is kept as
     it is: whoever changes what is in it gives it another name.)
     """
-    folder = Path(folder)
+    folder = Path(folder or downloads.cache_folder() / "example" / "my_pictures")
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ number, under names of any length and script.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import nbclient
@@ -45,12 +46,13 @@ def make(folder: Path, classes: int, each: int, side: int, divided: bool) -> Pat
 
 def pointed(notebook: NotebookNode, folder: Path, size: int) -> NotebookNode:
     """The notebook after the one change that a reader makes."""
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-            cell.source = cell.source.replace("lab = setup()", f"lab = setup(data={str(folder)!r}, size={size})")
-            cell.source = cell.source.replace("PATH = None", f"PATH = {str(folder)!r}")
-            cell.source = cell.source.replace("audit.audit(path)", f"audit.audit(path, size={size})")
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in cells:
+        cell.outputs, cell.execution_count = [], None
+    setup, = (cell for cell in cells if "lab = setup(" in cell.source)
+    data = "PATH" if "PATH = None" in setup.source else repr(str(folder))
+    setup.source = setup.source.replace("PATH = None", f"PATH = {str(folder)!r}")
+    setup.source = re.sub(r"(lab = setup)\(.*\)", rf"\1(data={data}, size={size})", setup.source)
     return notebook
 
 

@@ -11,7 +11,7 @@ from tests.slow import full_track
 from tests.slow.full_track import ROOT
 
 NARROW = full_track.NARROW
-WIDTHS = {"05": NARROW, "01": NARROW, "04": NARROW, "03": NARROW, "02": 1}  # the slowest first
+WIDTHS = {"05": NARROW, "01": NARROW, "04": NARROW, "03": NARROW, "06": NARROW, "02": 1}  # the slowest first
 
 
 pytestmark = pytest.mark.limit(600)
@@ -45,9 +45,9 @@ def results(world, request):
         yield {number: pool.submit(execute, number) for number in selected}
 
 
-def check(result) -> None:
+def check(result, data: str = "stl10") -> None:
     """What holds for each of them: the right track, everything ran, nothing on stderr, nothing of the pocket track."""
-    assert re.search(r"^full track \(TL_TRACK=full\): vgg16 on stl10 data, ", result.text, re.MULTILINE)
+    assert re.search(rf"^full track \(TL_TRACK=full\): vgg16 on {data} data, ", result.text, re.MULTILINE)
     code = [cell for cell in result.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert [output for cell in code for output in cell.outputs if output.get("name") == "stderr"] == []
@@ -107,3 +107,12 @@ def test_05_goes_down_to_every_depth(results):
     assert "num_batches_tracked, running_mean, running_var" in result.text
     assert "after the dark images 0 entries have changed, and the exam's accuracy by 0.0 points" in result.text
     assert re.search(r"^\| batch norm \| networks\.freeze; ", result.text, re.MULTILINE)
+
+
+def test_06_takes_vgg16_home(results):
+    result = results["06"].result()
+    check(result, "my_pictures")
+    assert re.search(r"^my_pictures: 452 pictures of 5 classes, ", result.text, re.MULTILINE)
+    assert re.search(r"^everything \(rate [39]e-05\) - head alone: .* points .*\. We keep: ", result.text, re.MULTILINE)
+    assert re.search(r"^the same logits: True$", result.text, re.MULTILINE)
+    assert re.search(r"^### vgg16 for airplane, bird, car, dog, ship$", result.text, re.MULTILINE)
