@@ -93,9 +93,12 @@ def test_sliders_change_the_draws_and_the_code(drawn, panel):
     assert all(torch.equal(one, IMAGE) for one in drawn[-1])
 
 
-def test_the_padding_reaches_so_far_that_half_the_image_may_leave_the_frame(panel):
+def test_the_padding_reaches_so_far_that_half_the_image_may_leave_the_frame(panel, names):
     """With less, neither a human nor the exam of the pocket data need notice anything."""
     assert controls(panel)[0].max == 48
+    large = panels.augmentation(noise(3, 224, 224), names["build"], lambda pipeline, images, seed: images,
+                                lambda pipeline, seed: Difference(0, 0, 0), lambda *_: "")
+    assert controls(large)[0].max == 112
 
 
 def test_a_verdict_gets_an_answer_and_holds_for_these_settings_only(panel, asked):
