@@ -115,7 +115,8 @@ def execute(notebook: Path, cache: Path, home: Path, profile: Path) -> NotebookN
             cell.outputs, cell.execution_count = [], None
     settings = {"TL_TRACK": "full", "TL_CACHE": str(cache), "TORCH_HOME": str(home), "IPYTHONDIR": str(profile),
                 "OMP_NUM_THREADS": "1"}  # so narrow a network gains nothing from a second thread, two notebooks do
-    client = nbclient.NotebookClient(nb, timeout=500, resources={"metadata": {"path": str(notebook.parent)}})
+    client = nbclient.NotebookClient(nb, timeout=500, startup_timeout=300,
+                                     resources={"metadata": {"path": str(notebook.parent)}})
     return client.execute(env={**os.environ, **settings})
 
 
