@@ -102,8 +102,8 @@ def source_examples(pictures: dict) -> None:
         row[0].text(-0.2, 0.5, family, transform=row[0].transAxes, ha="right", va="center")
         for axis, image in zip(row, drawn, strict=True):
             picture(axis, image)
-    show(figure, f"{columns} emoji in the styles of {len(pictures)} emoji families: the same things in other colours and "
-                 "outlines.")
+    show(figure, f"{columns} emoji in the styles of {len(pictures)} emoji families: the same things in other "
+                 "colours and outlines.")
 
 
 def transfer_diagram(source_classes: int, target_classes: int) -> None:
