@@ -11,8 +11,8 @@ pytestmark = pytest.mark.limit(600)
 
 
 @pytest.mark.parametrize("number, classes, each, size, divided", [
-    ("03", 2, 8, 96, True),  # as few pictures as a class can have, in a folder with splits
-    ("04", 12, 8, 224, False)])  # more classes and pixels than the course's own
+    ("04", 2, 8, 96, True),  # as few pictures as a class can have, in a folder with splits
+    ("03", 12, 8, 224, False)])  # more classes and pixels than the course's own
 def test_every_cell_runs(number, classes, each, size, divided, tmp_path):
     folder = own_folder.make(tmp_path / "mine", classes, each, size, divided)
     own_folder.make_profile(tmp_path / "ipython")
