@@ -8,7 +8,9 @@ import torch
 from PIL import Image
 
 from helpers import audit, datasets
+from helpers.intervals import Interval
 from helpers.lab import setup
+from helpers.lesson_01 import plots
 from helpers.pocket import CLASSES
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
@@ -115,6 +117,18 @@ def test_a_class_that_is_alone_or_too_scarce(tmp_path):
         photo(tmp_path / "one" / "b" / f"{k}.png", 10 + k)
     with pytest.raises(ValueError, match="^'b' has 2 images that look different, and three are needed"):
         datasets.load(setup(data=tmp_path / "one").data, "train")
+
+
+def test_a_figure_names_the_folder_as_it_is_called(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(plots, "show", lambda figure, alt: figures.append((figure, alt)))
+    (tmp_path / "$x_1$ mine").mkdir()
+    found = {kind: Interval(0.5, 0.4, 0.6) for kind in ("pre-trained", "random", "pixels")}
+    plots.probes({datasets.own(tmp_path / "$x_1$ mine"): found, "digits": found}, 0.1)
+    (figure, alt), = figures
+    labels = figure.axes[0].get_yticklabels()
+    assert [label.get_text() for label in labels] == ["$x_1$ mine", "digits"] and "$x_1$ mine: pre-trained 50" in alt
+    assert not any(label.get_parse_math() for label in labels)
 
 
 # --- the notebooks' cells --------------------------------------------------------------------------------------------

@@ -160,7 +160,8 @@ def label_efficiency(curve: dict[str, dict[int, object]]) -> None:
 def probes(found: dict[str, dict], guessing: float) -> None:
     """Dots with intervals: how far a head gets on three kinds of features, target by target.
 
-    `found[target][features]` is an `Interval` of an accuracy; `guessing` is the accuracy (0 to 1) of blind guesses.
+    `found[target][features]` is an `Interval` of an accuracy, and a target the name of a data set, or a folder.
+    `guessing` is the accuracy (0 to 1) of blind guesses.
     """
     figure = Figure(figsize=(9, 0.8 + 0.95 * len(found)))
     axis, names = figure.add_subplot(), list(next(iter(found.values())))
@@ -172,7 +173,7 @@ def probes(found: dict[str, dict], guessing: float) -> None:
         for value, end, y in zip(middle, middle + reach[1], places, strict=True):
             axis.text(end + 1.2, y, f"{value:.0f}", va="center", fontsize=11)
     axis.axvline(100 * guessing, color=GREY, linewidth=1, linestyle=":")
-    axis.set_yticks(range(len(found)), list(found))
+    axis.set_yticks(range(len(found)), [str(target) for target in found], parse_math=False)
     axis.set(xlabel="test accuracy (%), with its 95 % interval; dotted: guessing", xlim=(0, 105))
     axis.invert_yaxis()
     axis.grid(axis="y", visible=False)
