@@ -28,13 +28,13 @@ def make(folder: Path, classes: int, each: int, side: int, divided: bool) -> Pat
 
     They are 1 to 1.5 times `side` pixels wide. If `divided`, there is a folder each for train, val and test.
     """
-    numbers = drawings.numbers_of("train")
-    numbers = sorted({drawings.table()[k].thing: k for k in numbers}.values())  # one of each thing, class by class
-    parts = np.array_split(numbers, classes)
+    numbers = [k for part in drawings.PARTS for k in drawings.numbers_of(part)]
+    numbers = sorted({drawings.table()[k].thing: k for k in numbers}.values())  # one of each thing
+    parts = [numbers[k::classes] for k in range(classes)]  # neighbours may look the same, so they are in other classes
     rng = np.random.RandomState(classes)
     for k, (name, part) in enumerate(zip(names(classes), parts, strict=True)):
         count = each + each // 2 * (k == 0)
-        images = pocket.rendered([int(part[j % len(part)]) for j in range(count)], stream=70).images
+        images = pocket.rendered(part[:count], stream=70).images
         home = np.repeat(list(SPLITS), np.array(list(SPLITS.values())) * -(-count // sum(SPLITS.values())))
         for j, image in enumerate(images.permute(0, 2, 3, 1).numpy()):
             width, height = (int(side * share) for share in rng.uniform(1, 1.5, 2))
