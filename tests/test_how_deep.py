@@ -65,7 +65,7 @@ def test_both_neighbours_of_the_best_rate_were_tried_and_are_no_better(names):
 def test_all_begin_with_the_same_trained_head_and_leave_it_as_it_was(names):
     for draw, start in names["start"].items():
         model = copy.deepcopy(start)
-        names["train_to"](1, names["lab"].rate, draw)
+        names["train_to"](3, names["lab"].rate, draw)
         assert all(torch.equal(value, start.state_dict()[key]) for key, value in model.state_dict().items())
         fresh = names["folded"](networks.build(names["lab"].backbone, num_classes=3, seed=draw))
         other = {key for key, value in fresh.state_dict().items() if not torch.equal(value, start.state_dict()[key])}
