@@ -1,6 +1,7 @@
 """The long benchmarks' plan, memory and tables; what they measure is tested in tests/slow."""
 import io
 import subprocess
+import sys
 import tarfile
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from helpers.fetch import stl10
 from tests.benchmarks import gpu, gpu_tables, stl10_folds, stl10_table
+from tests.benchmarks import stl10 as stl10_experiment
 from tests.benchmarks.gpu import SECTIONS, Section
 from tests.benchmarks.ledger import Ledger
 
@@ -23,6 +25,16 @@ class Here:
 @pytest.fixture
 def ledger(tmp_path):
     return Ledger(tmp_path / "found.jsonl", {"on": "this machine"})
+
+
+@pytest.mark.parametrize("module", [gpu, stl10_experiment])
+def test_without_a_gpu_one_sentence_says_what_to_do(module, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", [module.__name__])
+    with pytest.raises(SystemExit) as end:
+        module.main()
+    assert end.value.code == module.NO_GPU
+    assert f"python -m {module.__name__} --miniature`" in module.NO_GPU and module.NO_GPU.count(". ") == 0
 
 
 # --- the ledger --------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ class Section:
 
 
 SECTIONS = {
-    "peak": Section("The fastest product of two matrices", gpu_steps.peak, 20, 1),
+    "peak": Section("A product of two matrices; the faster one in 16 bits is the peak below", gpu_steps.peak, 20, 1),
     "full": Section("Everything learns: the usual recipe and the course, by turns", gpu_steps.full, 120, 2),
     "frozen": Section("Only the head learns: the usual recipe and the course, by turns", gpu_steps.frozen, 90, 3),
     "batch sizes": Section("Batch sizes, everything learns", gpu_steps.batch_sizes, 45, 6),
