@@ -119,8 +119,8 @@ def report(here: World, machine: dict, ledger: Ledger, left_out: list[str]) -> N
     print(gpu_tables.tables(titles, results, here.scale.epochs))
     if left_out:
         print(f"\nLeft out, as the time is too short: {', '.join(left_out)}.")
-    write_json(BUILD / "gpu.json", {"machine": machine, "measured on": here.words(), "left out": left_out,
-                                    "results": results})
+    found = {"machine": machine, "measured on": here.words(), "left out": left_out, "results": results}
+    write_json(ledger.path.with_suffix(".json"), found)
 
 
 def main() -> None:
@@ -134,7 +134,7 @@ def main() -> None:
     if device.type != "cuda" and not args.miniature:
         raise SystemExit(NO_GPU)
     here, machine = world(device, args.miniature, BUILD), card.machine(device)
-    ledger = Ledger(BUILD / "gpu.jsonl", {"machine": machine, "measured on": here.words()})
+    ledger = Ledger(BUILD / f"{here.own.name}.jsonl", {"machine": machine, "measured on": here.words()})
     if args.section:
         return measure(args.section, here, ledger)
     print(", ".join(f"{name} {value}" for name, value in machine.items()), here.words(), sep="\n", flush=True)

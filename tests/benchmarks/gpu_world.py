@@ -157,7 +157,7 @@ def world(device: torch.device, miniature: bool, build: Path) -> World:
 
 def fill(folder: Path, per_class: dict[str, int]) -> None:
     """Write the four labelled files of STL-10 with pocket images: where a class has too few, some come again."""
-    print(f"STL-10 is not on this machine; its format is filled with pocket images, in {folder}.", flush=True)
+    print(f"STL-10's format is filled with pocket images, in {folder}.", flush=True)
     part = folder / f"{stl10.FOLDER}.part"
     part.mkdir(parents=True, exist_ok=True)
     for split, count in per_class.items():

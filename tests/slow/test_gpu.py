@@ -50,7 +50,7 @@ def test_every_call_of_torch_cuda_is_one_that_torch_has(command, build, monkeypa
     with pretended_gpu() as card:
         command("--miniature")
     said = capsys.readouterr().out
-    results = json.loads((build / "gpu.json").read_text())
+    results = json.loads((build / "gpu_miniature.json").read_text())
     assert results["machine"]["device"] == "pretended" and results["machine"]["capability"] == "9.0"
     steps = {name: set(found) for name, found in results["results"].items()}
     assert steps["graphs"] == {"8 as it is", "8 recorded"} and steps["compile"] == {"8 as it is", "8 compiled"}
@@ -92,12 +92,12 @@ def test_the_miniature_measures_everything_and_goes_on_where_it_was_stopped(comm
     said = capsys.readouterr().out
     assert tried == ["peak", "full", "frozen", "batch sizes"] and "Stopped; the same command goes on" in said
     assert "random weights" in said and "times mean nothing" in said and "| usual / course, 2 pairs |" in said
-    kept = (build / "gpu.jsonl").read_text()
+    kept = (build / "gpu_miniature.jsonl").read_text()
     monkeypatch.setattr(gpu, "measure", measure)
     command("--miniature")
     assert "7 results are in" in capsys.readouterr().out
-    found = json.loads((build / "gpu.json").read_text())["results"]
-    assert (build / "gpu.jsonl").read_text().startswith(kept)
+    found = json.loads((build / "gpu_miniature.json").read_text())["results"]
+    assert (build / "gpu_miniature.jsonl").read_text().startswith(kept)
     assert {name: len(steps) for name, steps in found.items()} == {
         "peak": 3, "full": 2, "frozen": 2, "batch sizes": 2, "compile": 2, "graphs": 0, "memory": 2, "formats": 3,
         "notebooks": 1}
