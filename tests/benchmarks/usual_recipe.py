@@ -5,6 +5,7 @@ float32; a frozen backbone still sees every image in every epoch. Nothing here i
 """
 from __future__ import annotations
 
+import os
 import time
 
 import torch
@@ -16,7 +17,7 @@ from torchvision import transforms
 from helpers.images import ImageSplit
 
 BATCH = 128
-WORKERS = 2
+WORKERS = min(8, os.cpu_count() or 1)  # one per core, as far as that helps
 
 
 class Pictures(Dataset):

@@ -64,9 +64,14 @@ def make_stl10(cache: Path) -> dict[str, ImageSplit]:
     for split, per_class in PER_CLASS.items():
         few = datasets.pocket(split, renderings=60).few(per_class)
         written[split] = few.pick(torch.randperm(len(few), generator=torch.Generator().manual_seed(0)))
-        written[split].images.transpose(2, 3).numpy().tofile(base / f"{split}_X.bin")
-        (written[split].labels + 1).to(torch.uint8).numpy().tofile(base / f"{split}_y.bin")
+        write_split(base, split, written[split])
     return written
+
+
+def write_split(base: Path, split: str, images: ImageSplit) -> None:
+    """The file of one split's pixels and the one of its labels, as STL-10 has them."""
+    images.images.transpose(2, 3).numpy().tofile(base / f"{split}_X.bin")
+    (images.labels + 1).to(torch.uint8).numpy().tofile(base / f"{split}_y.bin")
 
 
 def make_checkpoint(home: Path, narrow: int) -> Path:
