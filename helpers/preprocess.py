@@ -36,10 +36,15 @@ def random_flip(images: Tensor, p: float = 0.5, generator: torch.Generator | Non
 
 
 def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """uint8 0..255 to float32: scale to 0..1, subtract the channel's mean, divide by its standard deviation."""
+    """uint8 0..255 to float32: scale to 0..1, subtract the channel's mean, divide by its standard deviation.
+
+    The numbers are laid out as processors and CUDA GPUs convolve them fastest, all channels of a pixel side by side.
+    Apple's GPU gets them channel by channel, as its batch norm can't learn from the other.
+    """
     check_images(images)
     mean, std = (torch.tensor(c, device=images.device).view(1, 3, 1, 1) * 255 for c in (mean, std))
-    return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+    layout = torch.contiguous_format if images.device.type == "mps" else torch.channels_last
+    return ((images.float() - mean) / std).contiguous(memory_format=layout)
 
 
 def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
