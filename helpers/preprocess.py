@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import center_crop, resize
 
 from helpers.images import check_images
 
@@ -88,3 +90,21 @@ class Preprocess:
 
     def augment(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return self(self.draw(images, generator))
+
+
+@dataclass(frozen=True)
+class Resized(Preprocess):
+    """`Preprocess` for weights that want images of another size than the stored ones; `pretrained.preprocessing` tells.
+
+    Draws are made at the stored size. Then the shorter side becomes `side` pixels long, and `crop` x `crop` pixels are
+    cut out of the middle, as when the weights were tested. `interpolation`: "bilinear" or "bicubic".
+    """
+
+    side: int = 256
+    crop: int = 224
+    interpolation: str = "bilinear"
+
+    def __call__(self, images: Tensor) -> Tensor:
+        check_images(images)
+        images = resize(images, [self.side], InterpolationMode(self.interpolation), antialias=True)
+        return super().__call__(center_crop(images, [self.crop]))
