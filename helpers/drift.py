@@ -29,7 +29,7 @@ def weight_drift(before: nn.Module, after: nn.Module) -> dict[str, float]:
 def _lists(model: nn.Module) -> dict[str, Tensor]:
     """All parameters of each layer in one list, float64 on the CPU."""
     layers = {name: list(layer.parameters()) for name, layer in leaves(model)}
-    return {name: torch.cat([p.detach().flatten().double().cpu() for p in own]) for name, own in layers.items() if own}
+    return {name: torch.cat([p.detach().flatten().cpu().double() for p in own]) for name, own in layers.items() if own}
 
 
 def linear_cka(a: Tensor, b: Tensor) -> float:
@@ -53,6 +53,6 @@ def linear_cka(a: Tensor, b: Tensor) -> float:
 
 def _likenesses(features: Tensor) -> Tensor:
     """The products of any two images' centred features, float64 (n, n)."""
-    rows = features.detach().flatten(1).double().cpu()
+    rows = features.detach().flatten(1).cpu().double()  # there first: Apple's GPU has no float64
     rows = rows - rows.mean(0)
     return rows @ rows.T

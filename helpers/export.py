@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from helpers.inference import logits_of
+from helpers.preprocess import Resized
 from helpers.takeaway import Taken
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
@@ -44,12 +45,15 @@ def export(taken: Taken, file: str | Path) -> float:
     after ONNX Runtime has run it and its answers were PyTorch's.
 
     Raises:
-        ValueError: another ending.
+        ValueError: another ending, or a network whose `preprocess` changes the images' size, which the file can't.
         RuntimeError: a package is missing, the network can't be expressed in ONNX, or the answers differ.
     """
     file = Path(file).expanduser()
     if file.suffix != ".onnx":
         raise ValueError(f"The name of an ONNX file ends in .onnx, not {file.suffix!r}.")
+    if isinstance(taken.preprocess, Resized):
+        raise ValueError("An ONNX file takes images as they are given, and this network's are brought to another size "
+                         "first: train it on images read at the size that it wants, with `Preprocess`.")
     check_packages()
     images = torch.randint(0, 256, (3, 3, taken.size, taken.size), generator=torch.Generator().manual_seed(0))
     images, part = images.to(torch.uint8), file.with_name(f"{file.name}.part")

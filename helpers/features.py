@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 from torchvision.models.vgg import VGG
 
+from helpers.hardware import out_of_memory
 from helpers.images import ImageSplit, check_data, check_images
-from helpers.inference import AT_ONCE, in_batches
+from helpers.inference import AT_ONCE, in_batches, unfit
 from helpers.networks import head, in_two
 from helpers.preprocess import Preprocess
 
@@ -72,7 +73,8 @@ def extract(model: nn.Module, split: ImageSplit, preprocess: Preprocess, up_to: 
         disk: a folder. The features are kept in a file there, not in memory, and the file goes when they go.
 
     Raises:
-        ValueError: no images, no view of them, no layer called `up_to`, or a network that can't be cut.
+        ValueError: no images, no view of them, no layer called `up_to`, a network that can't be cut, or one that can't
+            take images of this size.
         OSError: `disk` is no folder that can be written to.
     """
     check_data(split)
@@ -85,6 +87,14 @@ def extract(model: nn.Module, split: ImageSplit, preprocess: Preprocess, up_to: 
     generator = torch.Generator().manual_seed(seed)
     kept, filled, at_once = None, 0, AT_ONCE
 
+    def features_of(inputs: Tensor) -> Tensor:
+        try:
+            return below(inputs)
+        except (RuntimeError, AssertionError) as error:  # a ViT asserts the size that it was made for
+            if out_of_memory(error):
+                raise
+            raise unfit(inputs, error) from error
+
     def keep(outputs: Tensor) -> None:
         nonlocal kept, filled
         if kept is None:
@@ -96,7 +106,7 @@ def extract(model: nn.Module, split: ImageSplit, preprocess: Preprocess, up_to: 
 
     for _ in range(views):
         images = split.images if views == 1 else preprocess.draw(split.images, generator)
-        at_once = in_batches(model, images, preprocess, below, keep, at_once)
+        at_once = in_batches(model, images, preprocess, features_of, keep, at_once)
     return Features(kept, split.labels.repeat(views), split.classes)
 
 

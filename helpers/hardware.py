@@ -15,7 +15,8 @@ NO_ROOM = ("The GPU's memory is too small, even with one image at a time: close 
            "freeze more layers, or take a smaller network.")
 # cuBLAS and cuDNN allocate memory of their own, and report a failure in their own words.
 NO_MEMORY = ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION",
-             "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION", "CUDA error: out of memory", "MPS backend out of memory")
+             "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION", "CUDA error: out of memory", "MPS backend out of memory",
+             "UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY")
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -44,9 +45,17 @@ def within_memory(compute: Callable[[int], Any], size: int, note: str = "") -> t
             if size == 1:
                 raise RuntimeError(NO_ROOM) from None
         # Not inside `except`: as long as the error is there, so are the tensors of the attempt that failed.
-        torch.cuda.empty_cache()
+        release_memory()
         print(f"Out of GPU memory with {size} images at a time; going on with {size // 2}{note}.")
         size //= 2
+
+
+def release_memory() -> None:
+    """Give back what PyTorch keeps of the GPU's memory and does not use; without a GPU, nothing happens."""
+    torch.cuda.empty_cache()
+    torch.xpu.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
 
 
 def resident(split, device: torch.device) -> TensorDataset:
@@ -58,7 +67,7 @@ def resident(split, device: torch.device) -> TensorDataset:
 
 
 class MemoryOfSteps:
-    """The most GPU memory, in bytes, that a step of one run took; None on a CPU.
+    """The most memory, in bytes, that a step of one run took on a CUDA GPU; None elsewhere.
 
     Made before the run has anything on the GPU but the network: what else is there then belongs to others.
     """
@@ -84,9 +93,12 @@ def short_format(device: torch.device) -> torch.dtype | None:
 
     bfloat16 has float32's range and fewer digits; recent GPUs and server processors have it. Older GPUs, such as
     Colab's T4, have float16, whose smallest number is so large that small gradients vanish unless the loss is scaled.
+    Apple's and Intel's GPUs compute in float32 here.
     """
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if device.type != "cpu":
+        return None
     # torch before 2.10 can't say what the CPU has
     return torch.bfloat16 if getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16", False) else None
 

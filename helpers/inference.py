@@ -135,14 +135,20 @@ def output_count(model: nn.Module, inputs: Tensor, preprocess: Preprocess | None
     except (RuntimeError, ValueError, AssertionError) as error:  # a ViT asserts the size it was made for
         if str(error) == NO_ROOM:
             raise
-        size = " x ".join(map(str, inputs.shape[1:]))
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"The network can't take inputs of {size}: they are too small for it, or of another kind than "
-                         f"it was made for ({reason}).") from error
+        raise unfit(inputs, error) from error
     if logits.ndim != 2:
         raise ValueError(f"The network gives outputs of shape {tuple(logits.shape[1:])} for an image; a classifier "
                          "gives one number per class.")
     return logits.shape[1]
+
+
+def unfit(inputs: Tensor, error: Exception) -> ValueError:
+    """What to raise for inputs (1, ...) for which the network raised `error`: one sentence, and what mends images."""
+    size = " x ".join(map(str, inputs.shape[1:]))
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    advice = "; `pretrained.preprocessing` brings images to the size that its weights want" if inputs.ndim == 4 else ""
+    return ValueError(f"The network can't take inputs of {size}: they are too small for it, or of another kind than "
+                      f"it was made for ({reason}){advice}.")
 
 
 @torch.no_grad()

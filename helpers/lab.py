@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from helpers import datasets
+from helpers import datasets, devices
 from helpers.fetch import downloads, stl10, weights
 from helpers.images import LARGEST_SEED, whole_number
 from helpers.plans import POCKET
@@ -54,8 +54,10 @@ class Lab:
 def setup(backbone: str | None = None, data: str | Path | None = None, seed: int = 0, size: int | None = None) -> Lab:
     """Choose track and device, seed the random generators, and say in one line what was chosen and why.
 
-    With a CUDA device the full track is taken: its weights and data are fetched, once, and where they can't be had the
-    lesson goes on with the pocket track. Without one it is the pocket track, and nothing is fetched. The environment
+    The device is a CUDA GPU if there is one, else the CPU, unless the environment variable TL_DEVICE ("cpu", "cuda",
+    "mps" or "xpu") asks for another; where the machine has more than a CPU, a second line says what is there and used.
+    On a CUDA GPU the full track is taken: its weights and data are fetched, once, and where they can't be had the
+    lesson goes on with the pocket track. Elsewhere it is the pocket track, and nothing is fetched. The environment
     variable TL_TRACK ("pocket" or "full") decides instead where it is set; `backbone` and `data` override the
     track's own. STL-10 is kept in the folder TL_CACHE (by default ~/.cache/transfer-learning), the weights where
     torchvision keeps them.
@@ -64,12 +66,15 @@ def setup(backbone: str | None = None, data: str | Path | None = None, seed: int
     them they become `size` pixels a side, by default 96. What the folder must hold, `datasets.Own` says.
 
     Raises:
-        ValueError: an unknown track, backbone or data set, or a seed that is no whole number from 0 to 4,294,967,295;
-            the message lists what is valid. A folder that can't be used, or a `size` for data that have theirs.
-        RuntimeError: TL_TRACK is "full", and its weights or data can't be had.
+        ValueError: an unknown device, track, backbone or data set, or a seed that is no whole number from 0 to
+            4,294,967,295; the message lists what is valid. A folder that can't be used, or a `size` for data that have
+            theirs.
+        RuntimeError: TL_DEVICE asks for a device that is not there, or TL_TRACK is "full" and its weights or data
+            can't be had.
     """
-    wish, gpu, cache = os.environ.get("TL_TRACK"), torch.cuda.is_available(), downloads.cache_folder()
-    track, reason = wish or ("full" if gpu else "pocket"), f"TL_TRACK={wish}" if wish else "GPU" if gpu else "no GPU"
+    wish, device, cache = os.environ.get("TL_TRACK"), devices.choose(), downloads.cache_folder()
+    track = wish or ("full" if device.type == "cuda" else "pocket")
+    reason = f"TL_TRACK={wish}" if wish else _reason(device)
     _check("track TL_TRACK", track, TRACKS)
     _check("backbone", backbone or "vgg16", BACKBONES)
     seed = whole_number(seed, "seed", 0, LARGEST_SEED)
@@ -86,9 +91,10 @@ def setup(backbone: str | None = None, data: str | Path | None = None, seed: int
     random.seed(seed), np.random.seed(seed), torch.manual_seed(seed)
     if not gc.get_freeze_count():
         gc.freeze()  # what is imported by now will stay; to search it for garbage would halt panels at times
-    device = torch.device("cuda" if gpu else "cpu")
     slow = ", which will be slow without a GPU" if device.type == "cpu" and backbone not in POCKET else ""
     print(f"{track} track ({reason}): {backbone} on {data} data, {device.type}, seed {seed}{slow}")
+    if sentence := devices.told(device):
+        print(sentence)
     return Lab(track, backbone, data, device, seed, cache,
                rate=3e-4 if backbone in POCKET else 3e-5)  # ten times the latter destroys what VGG-16 has learnt
 
@@ -102,6 +108,13 @@ def _data(data: str | Path | None, size: int | None) -> str | datasets.Own | Non
     if size is not None:
         raise ValueError("`size` is for a folder of your own: give its path as `data`, or leave `size` out.")
     return data
+
+
+def _reason(device: torch.device) -> str:
+    """What speaks for one track or the other."""
+    if device.type == "cuda":
+        return "GPU"
+    return "no GPU" if devices.present() == ("cpu",) else "no CUDA GPU in use"
 
 
 def _check(what: str, name: str, valid, or_else: str = "") -> None:

@@ -41,7 +41,7 @@ def evaluate(model, loader, device):
 
 def experiment(model, data, way, file="best.pt", workers=4):
     """Put a new head on the network, train, keep the best epoch in `file`, and open the test set once, at the end."""
-    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     *sets, classes = read(data)
     train, val, test = (DataLoader(each, 32, shuffle=each is sets[0], num_workers=workers) for each in sets)
     name, old = [pair for pair in model.named_modules() if isinstance(pair[1], torch.nn.Linear)][-1]

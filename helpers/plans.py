@@ -33,7 +33,7 @@ def pocket(name: str, num_classes: int, seed: int | None = 0) -> VGG | ResNet:
     """
     with torch.device("meta"):
         model = _pocket_resnet(num_classes) if name == "pocket_resnet" else _pocket_vgg(name, num_classes)
-    return model if seed is None else draw(model, seed, he)
+    return pooled_anywhere(model if seed is None else draw(model, seed, he))
 
 
 def _pocket_vgg(name: str, num_classes: int) -> VGG:
@@ -74,7 +74,29 @@ def torchvisions(name: str, weights: str | None = None, seed: int | None = 0) ->
     elif name.startswith("vit_") and weights is not None:  # these have a position for each part of an image
         options = {"image_size": weights_of(name, weights).meta["min_size"][0]}
     with Drawing(None if seed is None else torch.Generator().manual_seed(seed)):
-        return getattr(models, name)(**options)
+        return pooled_anywhere(getattr(models, name)(**options))
+
+
+class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):
+    """PyTorch's own layer, except on Apple's GPU (mps), where it can't bring 3 x 3 places to 7 x 7.
+
+    Each mean is a fixed combination of the places, so all of them are a product with a matrix, as when a VGG is folded.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if maps.device.type != "mps":
+            return super().forward(maps)
+        height, width = maps.shape[2:]
+        pooling = super().forward(torch.eye(height * width).view(-1, 1, height, width)).flatten(1)
+        return (maps.flatten(2) @ pooling.to(maps)).unflatten(2, self.output_size)
+
+
+def pooled_anywhere(model: nn.Module) -> nn.Module:
+    """The network, with a last pooling that runs on every device: VGG's and AlexNet's give more than one place."""
+    pool = getattr(model, "avgpool", None)
+    if isinstance(pool, nn.AdaptiveAvgPool2d) and pool.output_size not in (1, (1, 1)):
+        model.avgpool = AdaptiveAvgPool2d(pool.output_size)
+    return model
 
 
 class Drawing(TorchFunctionMode):

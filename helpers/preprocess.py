@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import center_crop, resize
 
 from helpers.images import check_images
 
@@ -36,10 +38,15 @@ def random_flip(images: Tensor, p: float = 0.5, generator: torch.Generator | Non
 
 
 def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """uint8 0..255 to float32: scale to 0..1, subtract the channel's mean, divide by its standard deviation."""
+    """uint8 0..255 to float32: scale to 0..1, subtract the channel's mean, divide by its standard deviation.
+
+    The numbers are laid out as processors and CUDA GPUs convolve them fastest, all channels of a pixel side by side.
+    Apple's GPU gets them channel by channel, as its batch norm can't learn from the other.
+    """
     check_images(images)
     mean, std = (torch.tensor(c, device=images.device).view(1, 3, 1, 1) * 255 for c in (mean, std))
-    return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+    layout = torch.contiguous_format if images.device.type == "mps" else torch.channels_last
+    return ((images.float() - mean) / std).contiguous(memory_format=layout)
 
 
 def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -83,3 +90,21 @@ class Preprocess:
 
     def augment(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return self(self.draw(images, generator))
+
+
+@dataclass(frozen=True)
+class Resized(Preprocess):
+    """`Preprocess` for weights that want images of another size than the stored ones; `pretrained.preprocessing` tells.
+
+    Draws are made at the stored size. Then the shorter side becomes `side` pixels long, and `crop` x `crop` pixels are
+    cut out of the middle, as when the weights were tested. `interpolation`: "bilinear" or "bicubic".
+    """
+
+    side: int = 256
+    crop: int = 224
+    interpolation: str = "bilinear"
+
+    def __call__(self, images: Tensor) -> Tensor:
+        check_images(images)
+        images = resize(images, [self.side], InterpolationMode(self.interpolation), antialias=True)
+        return super().__call__(center_crop(images, [self.crop]))

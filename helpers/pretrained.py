@@ -14,6 +14,7 @@ from torch import Tensor
 
 from helpers.fetch.weights import weights_file, weights_of
 from helpers.plans import NAMES, POCKET
+from helpers.preprocess import Preprocess, Resized
 from helpers.shipped import damaged
 
 ASSETS = Path(__file__).resolve().parent / "assets"
@@ -51,6 +52,19 @@ def known_of(name: str, weights: str) -> dict:
     found = weights_of(name, weights)
     transforms = found.transforms()
     return {"mean": transforms.mean, "std": transforms.std, "categories": found.meta["categories"]}
+
+
+def preprocessing(name: str, weights: str = "default") -> Preprocess:
+    """How the weights want their images: normalised and, for torchvision's, brought to the size they were tested with.
+
+    The `POCKET` networks take images as they are stored, 96 pixels a side. Raises `ValueError` as `known_of` does.
+    """
+    known = known_of(name, weights)
+    mean, std = tuple(known["mean"]), tuple(known["std"])
+    if name in POCKET:
+        return Preprocess(mean, std)
+    own = weights_of(name, weights).transforms()
+    return Resized(mean, std, side=own.resize_size[0], crop=own.crop_size[0], interpolation=own.interpolation.value)
 
 
 def read_weights(name: str, weights: str = "default") -> dict[str, Tensor]:

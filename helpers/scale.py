@@ -4,7 +4,7 @@ The step is that of `training`, with the help of Hugging Face's accelerate, whic
 accelerate`. Each GPU has a process of its own, with a copy of the network. Each takes its share of every batch, and the
 gradients are averaged before the weights move: so all copies stay alike, and learn what one process would have learnt.
 
-    python -m helpers.scale my_pictures my_network              # one process: a GPU if there is one
+    python -m helpers.scale my_pictures my_network              # one process: the device that `devices.choose` chooses
     accelerate launch -m helpers.scale my_pictures my_network   # one for each GPU
 
 or in a notebook whose kernel has not used the GPUs yet:
@@ -27,7 +27,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset
 
-from helpers import networks, photographs, pictures, plans, takeaway
+from helpers import devices, networks, photographs, pictures, plans, takeaway
 from helpers.preprocess import Preprocess
 from helpers.training import optimiser_groups, rise_and_fall, training_mode
 
@@ -87,7 +87,8 @@ def train(model: nn.Module, data: Dataset, preprocess: Preprocess, val: Dataset 
     from accelerate import Accelerator
     from accelerate.utils import DataLoaderConfiguration, set_seed
 
-    accelerator = Accelerator(dataloader_config=DataLoaderConfiguration(split_batches=True))
+    accelerator = Accelerator(cpu=devices.choose().type == "cpu",
+                              dataloader_config=DataLoaderConfiguration(split_batches=True))
     if batch_size % accelerator.num_processes:
         raise ValueError(f"A batch of {batch_size} can't be divided equally among {accelerator.num_processes} "
                          "processes: choose a multiple of their number.")
@@ -224,7 +225,7 @@ def run(folder: str | Path, out: str | Path, network: str = "pocket_resnet", siz
 
     data = Photographs(Path(folder) / "train", size)
     val = Photographs(Path(folder) / "val", size, data.classes)
-    processes = PartialState()
+    processes = PartialState(cpu=devices.choose().type == "cpu")
     for name, split in (("train", data), ("val", val)):
         if split.left_out and processes.is_main_process:
             print(f"Left out of {name}: {split.left_out}.")

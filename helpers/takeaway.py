@@ -33,11 +33,11 @@ from helpers.images import same_classes, whole_number
 from helpers.inference import logits_of, output_count
 from helpers.intervals import Interval
 from helpers.pictures import LARGEST_SIZE
-from helpers.preprocess import Preprocess
+from helpers.preprocess import Preprocess, Resized
 
 CARD = "network.json"
 MARK = "a network of the transfer-learning course"  # stands in every card, and tells it from other people's files
-FORMAT = 1  # goes up when an older `load` would misread what `save` writes
+FORMAT = 2  # goes up when an older `load` would misread what `save` writes
 WEIGHTS = re.compile(r"weights-[0-9a-f]{12}\.safetensors(\.part)?")
 
 
@@ -73,7 +73,7 @@ def save(model: nn.Module, folder: str | Path, network: str, classes: tuple[str,
         network: the name that it was built by.
         classes: their names, in the order of the outputs: those of the images that it has learnt from.
         size: pixels a side of the images that it has learnt from.
-        preprocess: what prepared these; only mean and standard deviation go home, as augmentation has done its work.
+        preprocess: what prepared these; it goes home without its augmentation, which has done its work.
         accuracy: what an exam gave, with its interval.
 
     Returns:
@@ -92,7 +92,9 @@ def save(model: nn.Module, folder: str | Path, network: str, classes: tuple[str,
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     weights = safetensors.torch.save(state)
     digest = hashlib.sha256(weights).hexdigest()
-    card = {"what": MARK, "format": FORMAT, "network": network, "classes": list(classes), "size": size,
+    size_change = resized(preprocess)
+    card = {"what": MARK, "format": FORMAT if size_change else 1, "network": network, "classes": list(classes),
+            "size": size, "resized": size_change,
             "folded": isinstance(getattr(model, "avgpool", None), nn.Identity),
             "transform_input": bool(getattr(model, "transform_input", False)),  # GoogLeNet and Inception have it
             "mean": list(preprocess.mean), "std": list(preprocess.std), "accuracy": accuracy and asdict(accuracy),
@@ -140,6 +142,13 @@ def leave_others_alone(folder: Path) -> None:
                      and name != f"{CARD}.part"]:
         raise ValueError(f"{folder} holds other things, such as {min(strangers)}, and is left alone; give the name of "
                          "a new folder.")
+
+
+def resized(preprocess: Preprocess) -> dict | None:
+    """To which size `preprocess` brings images, as the arguments of `Resized`; None if it leaves them as they are."""
+    if not isinstance(preprocess, Resized):
+        return None
+    return {"side": preprocess.side, "crop": preprocess.crop, "interpolation": preprocess.interpolation}
 
 
 def check_return(model: nn.Module, card: dict, state: dict[str, Tensor], preprocess: Preprocess) -> None:
@@ -194,9 +203,10 @@ def load(folder: str | Path) -> Taken:
                            f"{torchvision.__version__} builds it; they were saved with "
                            f"{card['versions']['torchvision']}, so install that version.") from error
     accuracy = card["accuracy"] and Interval(**card["accuracy"])
+    mean, std, size = tuple(card["mean"]), tuple(card["std"]), card.get("resized")
+    preprocess = Resized(mean, std, **size) if size else Preprocess(mean, std)
     networks.last_layer(model)[1].classes = tuple(card["classes"])  # so that `evaluate` can compare them with an exam's
-    return Taken(model, card["network"], tuple(card["classes"]), card["size"],
-                 Preprocess(tuple(card["mean"]), tuple(card["std"])), accuracy, card["versions"])
+    return Taken(model, card["network"], tuple(card["classes"]), card["size"], preprocess, accuracy, card["versions"])
 
 
 def read_card(folder: Path) -> dict:

@@ -11,9 +11,9 @@ from torch import nn
 from torchvision import models
 from torchvision.ops import StochasticDepth
 
-from helpers import features, inference, networks, plans, pretrained, training
+from helpers import export, features, gradcam, inference, networks, plans, pretrained, takeaway, training
 from helpers.gradcam import grad_cam
-from helpers.preprocess import Preprocess
+from helpers.preprocess import Preprocess, Resized
 from tests.test_networks import changed
 
 PLAIN = Preprocess((0.5,) * 3, (0.25,) * 3)
@@ -350,8 +350,108 @@ def test_heat_maps_of_a_resnet_are_those_of_its_last_block(name):
     assert torch.allclose(grad_cam(model, inputs, classes), fine / fine.amax((1, 2), keepdim=True), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v3_small", "densenet121", "efficientnet_b0"])
-def test_where_no_relu_layer_follows_the_last_convolution_no_heat_map_is_made_up(name):
+def below_and_above(model: nn.Module):
+    """The last maps before the last pooling, as a function of the images, and the logits as a function of them."""
+    if isinstance(model, models.SwinTransformer):  # its layers hold the channels last, up to `permute`
+        return (lambda images: model.permute(model.norm(model.features(images))),
+                lambda maps: model.head(model.avgpool(maps).flatten(1)))
+    if isinstance(model, models.DenseNet):
+        return model.features, lambda maps: model.classifier(maps.relu().mean((2, 3)))
+    last = (lambda maps: maps) if isinstance(model, models.ConvNeXt) else lambda maps: maps.flatten(1)
+    return model.features, lambda maps: model.classifier(last(model.avgpool(maps)))
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "convnext_tiny", "swin_t", "densenet121"])
+def test_heat_maps_of_other_networks_are_those_of_their_last_maps(name):
+    model = networks.build(name, None, 3).eval()
+    inputs, classes = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 2])
+    below, above = below_and_above(model)
+    found = below(inputs).detach().requires_grad_()
+    gradient, = torch.autograd.grad(above(found)[torch.arange(2), classes].sum(), found)
+    coarse = (gradient.mean((2, 3), keepdim=True) * found).sum(1, keepdim=True).relu().detach()
+    fine = nn.functional.interpolate(coarse, size=(64, 64), mode="bilinear").squeeze(1)
+    assert fine.amax() > 0
+    assert torch.allclose(grad_cam(model, inputs, classes), fine / fine.amax((1, 2), keepdim=True).clamp(min=1e-30),
+                          atol=1e-3)
+
+
+@pytest.mark.parametrize("name", plans.NAMES)
+def test_every_network_has_features_before_its_head_and_heat_maps_or_a_sentence(name, monkeypatch):
+    """Without contents, which needs no time: what is looked at are the shapes."""
+    model, size = ghost(name), {"inception_v3": 96}.get(name, 224 if name.startswith(("vit", "maxvit")) else 96)
+    images = torch.empty(2, 3, size, size, device="meta")
+    with networks.evaluating(model), torch.no_grad():
+        seen, layer = features.hidden_features(model, images), networks.head(model)
+        assert seen.shape[:2] == (2, layer.weight.shape[1])
+        assert layer(seen).shape[:2] == (2, 10)
+    ask = lambda: grad_cam(model, images, torch.tensor([0, 1], device="meta"))
+    if name.startswith("vit"):
+        with pytest.raises(ValueError, match="^Grad-CAM needs feature maps, and the last layers of this network give "):
+            ask()
+        return
+    found = []
+    monkeypatch.setattr(gradcam, "interpolate", lambda maps, size, mode: found.append(maps) or torch.ones(2, 1, *size))
+    assert ask().shape == (2, size, size)
+    assert found[0].shape[:2] == (2, 1) and 1 < found[0].shape[2] == found[0].shape[3] <= size // 16
+
+
+# --- images as the weights want them -----------------------------------------------------------------------------
+
+def test_images_are_prepared_as_when_the_weights_were_tested():
+    images = torch.randint(0, 256, (1, 3, 96, 80), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    seen = set()
+    for name in plans.NAMES[len(plans.POCKET):]:
+        ours, theirs = pretrained.preprocessing(name), models.get_model_weights(name).DEFAULT.transforms()
+        if str(theirs) not in seen:
+            assert torch.allclose(ours(images), theirs(images), atol=1e-5), name
+        seen.add(str(theirs))
+    assert len(seen) > 20
+    own = pretrained.preprocessing("vit_b_16", "IMAGENET1K_SWAG_E2E_V1")
+    assert (own.side, own.crop, own.interpolation) == (384, 384, "bicubic")
+    with pytest.raises(ValueError, match=r"^Images must be|uint8 tensor of shape"):
+        own(images.float())
+
+
+def test_a_pocket_network_takes_images_as_they_are_stored():
+    assert pretrained.preprocessing("pocket_vgg") == Preprocess(*networks.normalisation("pocket_vgg"))
+
+
+@pytest.mark.parametrize("name, size, lr, epochs", [
+    ("resnet50", 64, 1e-3, 3), ("convnext_tiny", 64, 1e-4, 3), ("swin_t", 64, 1e-4, 3), ("vit_b_32", 224, 1e-4, 3),
+    ("efficientnet_b0", 64, 1e-3, 10)])  # whose dropout and stochastic depth make the loss jump
+def test_a_few_steps_of_training(name, size, lr, epochs, tiny):
+    """From stored images of another size, all layers, and then the head alone on what it sees."""
+    model, split = networks.build(name, None, 3), tiny(2)
+    prepare = Resized((0.5,) * 3, (0.25,) * 3, side=size, crop=size)
+    before = copy.deepcopy(networks.head(model).weight.detach())
+    losses = training.fit(model, split, lr=lr, epochs=epochs, batch_size=6, preprocess=prepare,
+                          augment=False).column("train_loss")
+    assert min(losses[1:]) < losses[0] and not torch.equal(networks.head(model).weight, before)
+    seen = features.extract(model, split, prepare)
+    logits = inference.evaluate(model, split, prepare).logits
+    assert torch.allclose(inference.evaluate(networks.head(model), seen).logits, logits, atol=1e-4)
+    losses = training.fit(networks.head(model), seen, lr=1e-2, epochs=5).column("train_loss")
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("name", ["vit_b_32", "maxvit_t"])
+def test_a_network_for_one_size_says_so_at_another(name, tiny):
     model = networks.build(name, None, 3)
-    with pytest.raises(ValueError, match="^Grad-CAM needs feature maps: here no ReLU layer behind the last conv"):
-        grad_cam(model, torch.randn(1, 3, 64, 64), torch.tensor([0]))
+    sentence = ("^The network can't take inputs of 3 x 32 x 32: .*; `pretrained.preprocessing` brings images to the "
+                "size that its weights want.$")
+    for wish in (lambda: inference.evaluate(model, tiny(1), PLAIN), lambda: features.extract(model, tiny(1), PLAIN),
+                 lambda: training.fit(model, tiny(1), preprocess=PLAIN)):
+        with pytest.raises(ValueError, match=sentence):
+            wish()
+
+
+def test_a_network_comes_home_with_the_size_that_it_wants(tiny, tmp_path):
+    model, split = networks.build("efficientnet_b0", None, 3).eval(), tiny(1)
+    prepare = Resized((0.5,) * 3, (0.25,) * 3, side=72, crop=64, interpolation="bicubic")
+    takeaway.save(model, tmp_path / "mine", "efficientnet_b0", split.classes, 32, prepare)
+    mine = takeaway.load(tmp_path / "mine")
+    assert mine.preprocess == prepare
+    assert torch.equal(inference.evaluate(mine.model, split, mine.preprocess).logits,
+                       inference.evaluate(model, split, prepare).logits)
+    with pytest.raises(ValueError, match="^An ONNX file takes images as they are given"):
+        export.export(mine, tmp_path / "mine.onnx")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import datasets
+from helpers import datasets, devices
 from helpers.fetch import downloads, stl10, weights
 from helpers.lab import setup
 
@@ -16,9 +16,10 @@ def bare(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr(torch.hub, "_hub_dir", None)
     monkeypatch.setenv("TL_CACHE", str(tmp_path / "cache"))
-    for name in ("TL_TRACK", "TL_MIRROR"):
+    for name in ("TL_TRACK", "TL_MIRROR", "TL_DEVICE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for gpu in (torch.cuda, torch.backends.mps, torch.xpu):
+        monkeypatch.setattr(gpu, "is_available", lambda: False)
     monkeypatch.setattr(downloads, "PAUSE", 0)
 
     def no_network(*_):
@@ -39,8 +40,13 @@ def complete(bare, monkeypatch):
 
 
 @pytest.fixture
-def gpu(monkeypatch):
+def gpu(bare, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+
+@pytest.fixture
+def apple(bare, monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
 
 
 def test_a_bare_machine_gets_the_pocket_track_and_one_line(bare, complete, capsys):
@@ -61,13 +67,15 @@ def test_the_small_network_with_batch_norm_ships_as_well(bare, complete, monkeyp
 def test_with_a_gpu_weights_and_data_are_fetched(bare, complete, gpu, capsys):
     lab = setup()
     assert (lab.track, lab.backbone, lab.data, lab.device.type) == ("full", "vgg16", "stl10", "cuda")
-    assert capsys.readouterr().out == "full track (GPU): vgg16 on stl10 data, cuda, seed 0\n"
+    assert capsys.readouterr().out == (
+        "full track (GPU): vgg16 on stl10 data, cuda, seed 0\n"
+        "This machine has cpu and cuda: cuda is used; TL_DEVICE=cpu chooses another.\n")
     assert complete == ["vgg16", bare / "cache"]
 
 
 def test_where_they_cannot_be_had_the_lesson_goes_on(bare, gpu, capsys):
     lab = setup()
-    why, line = capsys.readouterr().out.splitlines()
+    why, line, _ = capsys.readouterr().out.splitlines()
     assert lab.track == "pocket" and line.startswith("pocket track (weights or data of the full track can't be had)")
     assert why.startswith("The weights of vgg16 could not be fetched: https://download.pytorch.org/")
     assert "there is no network" in why
@@ -111,6 +119,61 @@ def test_unknown_names_are_answered_with_the_valid_ones(bare, monkeypatch):
     monkeypatch.setenv("TL_TRACK", "fast")
     with pytest.raises(ValueError, match="^Unknown track TL_TRACK='fast'; choose one of pocket, full.$"):
         setup()
+
+
+# --- devices -----------------------------------------------------------------------------------------------------
+
+def test_apples_gpu_is_there_and_not_used_unless_asked_for(apple, complete, capsys):
+    assert setup().device.type == "cpu" and complete == []
+    assert capsys.readouterr().out == (
+        "pocket track (no CUDA GPU in use): pocket_vgg on pocket data, cpu, seed 0\n"
+        "This machine has cpu and mps: cpu is used; TL_DEVICE=mps chooses another.\n")
+
+
+def test_apples_gpu_is_used_where_the_reader_asks_for_it(apple, complete, capsys, monkeypatch):
+    monkeypatch.setenv("TL_DEVICE", "mps")
+    lab = setup()
+    assert (lab.device.type, lab.track, lab.per_class) == ("mps", "pocket", 12) and complete == []
+    assert capsys.readouterr().out == (
+        "pocket track (no CUDA GPU in use): pocket_vgg on pocket data, mps, seed 0\n"
+        "This machine has cpu and mps: mps is used, where results need not repeat to the bit; TL_DEVICE=cpu chooses "
+        "another.\n")
+    monkeypatch.setenv("TL_TRACK", "full")
+    lab = setup()
+    assert (lab.device.type, lab.track) == ("mps", "full") and "slow" not in capsys.readouterr().out
+
+
+def test_who_wants_the_cpu_beside_a_gpu_gets_it(gpu, complete, capsys, monkeypatch):
+    monkeypatch.setenv("TL_DEVICE", "cpu")
+    lab = setup()
+    assert (lab.device.type, lab.track, complete) == ("cpu", "pocket", [])
+    assert capsys.readouterr().out.endswith("This machine has cpu and cuda: cpu is used; TL_DEVICE=cuda chooses "
+                                            "another.\n")
+
+
+def test_all_devices_in_one_sentence(apple, gpu, monkeypatch):
+    monkeypatch.setattr(torch.xpu, "is_available", lambda: True)
+    assert devices.choose().type == "cuda"
+    assert devices.told(torch.device("xpu")) == (
+        "This machine has cpu and cuda and mps and xpu: xpu is used, where results need not repeat to the bit; "
+        "TL_DEVICE=cpu or TL_DEVICE=cuda or TL_DEVICE=mps chooses another.")
+
+
+@pytest.mark.parametrize("wish", ["gpu", "CUDA", "cuda:1", "meta", " "])
+def test_a_device_that_nobody_knows(gpu, complete, wish, monkeypatch, capsys):
+    monkeypatch.setenv("TL_DEVICE", wish)
+    with pytest.raises(ValueError, match=f"^Unknown device TL_DEVICE='{wish}'; choose one of cpu, cuda, mps, xpu.$"):
+        setup()
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("wish", ["mps", "xpu"])
+def test_a_device_that_is_not_there(gpu, complete, wish, monkeypatch):
+    monkeypatch.setenv("TL_DEVICE", wish)
+    with pytest.raises(RuntimeError, match=f"^TL_DEVICE={wish} was asked for, but this machine, or this PyTorch, has "
+                                           f"no {wish}; choose one of cpu, cuda.$"):
+        setup()
+    assert complete == []
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "3", None, True])

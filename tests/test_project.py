@@ -18,10 +18,10 @@ HELPERS, TESTS = ROOT / "helpers", ROOT / "tests"
 ORDER = ("install", "shipped", "progress", "fetch.packages", "fetch.downloads", "fetch.stl10", "fetch.weights",
          "images", "intervals", "calibration", "evidence", "pictures", "photographs", "album", "alike", "division",
          "drawings", "composition", "collection", "sketches", "pocket", "letters", "folds", "source", "datasets",
-         "preprocess", "plans", "pretrained", "networks", "lab", "hardware", "inference", "guessers", "features",
-         "history", "checkpoints", "training", "anatomy", "drift", "gradcam", "first_layer", "figures", "audit",
-         "animation", "panel", "mistakes", "pad", "verdict", "takeaway", "model_card", "export", "page", "one_page",
-         "scale")
+         "preprocess", "plans", "pretrained", "networks", "devices", "lab", "hardware", "inference", "guessers",
+         "features", "history", "checkpoints", "training", "anatomy", "drift", "gradcam", "first_layer", "figures",
+         "audit", "animation", "panel", "mistakes", "pad", "verdict", "takeaway", "model_card", "export", "page",
+         "one_page", "scale")
 LESSON = ("example", "plots", "panels", "checks")
 
 

@@ -57,7 +57,14 @@ def unchanged(before: dict, after: dict) -> set[str]:
 
 @pytest.fixture(autouse=True)
 def on_the_cpu(monkeypatch):
-    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+def test_an_apple_gpu_is_left_alone(pictures, tmp_path, monkeypatch):
+    """It can't pool what VGG makes of 96 pixels, and nobody has asked for it."""
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available=False: torch.device("mps"))
+    monkeypatch.setattr(one_page, "STAGES", {"frozen": [(1, 0, 1e-3)]})
+    one_page.experiment(small_vgg(), str(pictures), "frozen", str(tmp_path / "best.pt"), workers=0)
 
 
 @pytest.mark.parametrize("way, stages", [("frozen", {"head": 20}), ("full", {"everything": 20}),

@@ -120,6 +120,20 @@ def test_numbers_that_can_not_be(wrong):
         scale.cost(**({"images": 1000, "images_per_second": 100} | wrong))
 
 
+@pytest.mark.parametrize("wish, cpu", [("", True), ("cpu", True), ("mps", False)])
+def test_another_gpu_than_cuda_is_used_where_the_reader_asks_for_it(wish, cpu, monkeypatch):
+    monkeypatch.setenv("TL_DEVICE", wish)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+
+    def stop(**options):
+        raise InterruptedError(options["cpu"])
+
+    monkeypatch.setattr("accelerate.Accelerator", stop)
+    with pytest.raises(InterruptedError, match=f"^{cpu}$"):
+        scale.train(torch.nn.Linear(2, 2), None, None)
+
+
 def test_without_accelerate_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setattr(scale, "NEEDED", ("accelerate_that_is_not_here",))
     with pytest.raises(RuntimeError, match=r"^Training on several GPUs .* run `pip install accelerate` first\.$"):
