@@ -30,7 +30,7 @@ def split(name: str, seed: int, drawings: bool) -> ImageSplit:
     """
     generator = torch.Generator().manual_seed(seed)
     kept = [k for k in range(800) if k % 10 != 2 or k < 120]
-    images = torch.randint(0, 256, (len(kept), 3, 8, 8), dtype=torch.uint8, generator=generator)
+    images = torch.randint(0, 256, (len(kept), 3, 32, 32), dtype=torch.uint8, generator=generator)
     origin = tuple(f"{name} {k % 10}.{k // 10 % (4 + (k % 10 != 1))}; drawing {k}" for k in kept)
     return ImageSplit(images, torch.tensor(kept) % 10, CLASSES, origin if drawings else ())
 
