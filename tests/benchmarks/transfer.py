@@ -34,7 +34,6 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -46,6 +45,7 @@ from helpers.inference import evaluate
 from helpers.intervals import accuracy_interval, paired_difference, things_of
 from helpers.preprocess import Preprocess
 from helpers.training import fit
+from tests.benchmarks.ledger import Ledger
 
 NAME, SCRATCH = "pocket_vgg", "pocket_vgg_bn"
 RUNS, OUT, PICTURE = Path("build/transfer.jsonl"), evidence.FILE, evidence.FILE.with_name("results.png")
@@ -115,7 +115,6 @@ def fold_of(method: str, name: str, labels: int | None, number: int, head_rate: 
 
 def measure(share: int, of: int) -> None:
     """Every fold that is not in RUNS yet, each appended when it is done; this process takes each `of`-th column."""
-    RUNS.parent.mkdir(exist_ok=True)
     columns = [(name, labels) for names in (TARGETS[:2], TARGETS[2:]) for labels in LABELS for name in names]
     columns.sort(key=lambda column: column == ("far", None))  # the longest comes last
     for name, labels in columns[share::of]:
@@ -128,10 +127,9 @@ def measure(share: int, of: int) -> None:
                     continue
                 rate = first[method]["rate"] if number else FIRST[method]
                 head_rate = done["frozen"]["rate"] if "frozen" in done else 0.0
-                done[method] = {"target": name, "labels": labels, "fold": number, "method": method,
-                                "device": DEVICE, **fold_of(method, name, labels, number, head_rate, rate)}
-                with RUNS.open("a", encoding="utf-8") as file:
-                    file.write("\n" + json.dumps(done[method]) + "\n")  # after a line that was cut off, on a new one
+                found = fold_of(method, name, labels, number, head_rate, rate)
+                done[method] = Ledger(RUNS, {}).add(target=name, labels=labels, fold=number, method=method,
+                                                    device=DEVICE, **found)
                 if number == 0:
                     first[method] = done[method]
                 print(name, labels or "all", "fold", number, method, f"{100 * done[method]['accuracy']:.1f} %",
@@ -140,13 +138,7 @@ def measure(share: int, of: int) -> None:
 
 def runs() -> list[dict]:
     """All runs that have been kept; a line that was cut off when the process was stopped does not count."""
-    if not RUNS.exists():
-        return []
-    found = []
-    for line in RUNS.read_text(encoding="utf-8").splitlines():
-        with suppress(ValueError):
-            found.append(json.loads(line))
-    return found
+    return Ledger(RUNS, {}).results()
 
 
 def answers_of(own: list[dict]) -> list[int]:
