@@ -29,8 +29,6 @@ Reported: the mean over all things with its interval, the spread over the folds,
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -45,7 +43,7 @@ from helpers.inference import evaluate
 from helpers.intervals import accuracy_interval, paired_difference, things_of
 from helpers.preprocess import Preprocess
 from helpers.training import fit
-from tests.benchmarks.ledger import Ledger
+from tests.benchmarks.ledger import Ledger, write_json
 
 NAME, SCRATCH = "pocket_vgg", "pocket_vgg_bn"
 RUNS, OUT, PICTURE = Path("build/transfer.jsonl"), evidence.FILE, evidence.FILE.with_name("results.png")
@@ -204,9 +202,7 @@ def main() -> None:
     if not args.report:
         measure(*map(int, args.share.split("/")))
     found = report()
-    part = OUT.with_suffix(".part")
-    part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, OUT)
+    write_json(OUT, found)
     print(table(found))
     figures.transfer_curves(evidence.rows(), PICTURE)
 
