@@ -53,17 +53,35 @@ def test_all_labels_are_all_drawings():
 
 # --- choosing ----------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("best", [1e-4, 3e-3, 3e-2])
+def searched(score, first=3e-3):
+    """Scores by fold and rate as `column` finds them, if training in a fold at a rate comes to `score(fold, rate)`."""
+    scores = {fold: {} for fold in transfer.SEARCH}
+    while rates := transfer.wanted(scores, first):
+        for fold, own in scores.items():
+            own |= {rate: score(fold, rate) for rate in rates}
+    return scores
+
+
+@pytest.mark.parametrize("best", [(1e-4, 1e-4), (3e-3, 3e-3), (3e-2, 1e-3), (1e-5, 3e-1)])
 def test_the_search_ends_between_two_worse_rates(best):
-    place, asked = transfer.RATES.index(best), []
+    """Whatever the two folds think best: each choice, of one or of both, has been tried with its neighbours."""
+    places = [transfer.RATES.index(rate) for rate in best]
+    scores = searched(lambda fold, rate: 1 - (transfer.RATES.index(rate) - places[fold]) ** 2 / 100)
+    for number in range(folds.FOLDS):
+        place = transfer.RATES.index(transfer.chosen(scores, number))
+        assert set(transfer.RATES[max(0, place - 1):place + 2]) <= set(scores[0])
+    assert transfer.chosen(scores, 1) == best[1] and transfer.chosen(scores, 2) == best[0]
 
-    def score(rate):
-        asked.append(rate)
-        return -abs(transfer.RATES.index(rate) - place)
 
-    scores = transfer.searched(score, 3e-3)
-    assert max(scores, key=scores.get) == best and {transfer.RATES[place - 1], transfer.RATES[place + 1]} <= set(scores)
-    assert len(asked) == len(set(asked)) == len(scores)
+def test_no_rate_is_chosen_on_the_exam_that_it_sits():
+    """Fold 0 validates on what fold 1 is examined on, fold 1 on what fold 2 is: neither of them decides there."""
+    for number in range(folds.FOLDS):
+        for fold in transfer.SEARCH:
+            even = {other: {1e-3: 0.5, 3e-3: 0.4} for other in transfer.SEARCH}
+            moved = even | {fold: {1e-3: 0.1, 3e-3: 0.9}}
+            asked = transfer.chosen(even, number) != transfer.chosen(moved, number)
+            things = [set(things_of(split)) for split in (folds.validation("near", fold), folds.exam("near", number))]
+            assert asked != bool(things[0] & things[1])
 
 
 @pytest.fixture
@@ -73,54 +91,71 @@ def quick(monkeypatch, tmp_path):
 
     def learnt(method, name, labels, number, rate, head_rate):
         trained.append((method, number, rate, head_rate))
-        return method, 0.5 - abs(transfer.RATES.index(rate) - 5) / 10, None
-
-    class Result:
-        def __init__(self, exam, share):
-            self.labels = exam.labels
-            self.predictions = exam.labels.where(exam.labels.new_tensor(range(len(exam))) % 10 < 10 * share, -1)
-            self.accuracy = share
+        share = {"scratch": 2, "frozen": 5, "full": 6, "LP-FT": 6}[method]
+        right = [int(k % 10 < share) for k in range(len(folds.exam(name, number)))]
+        return {"validation": 0.5 - abs(transfer.RATES.index(rate) - 5) / 10, "accuracy": share / 10,
+                "right": "".join(map(str, right)), "minutes": 1.0}
 
     monkeypatch.setattr(transfer, "learnt", learnt)
-    monkeypatch.setattr(transfer, "evaluate", lambda method, exam, _: Result(
-        exam, {"scratch": 0.2, "frozen": 0.5, "full": 0.6, "LP-FT": 0.6}[method]))
     monkeypatch.setattr(transfer, "RUNS", tmp_path / "build" / "runs.jsonl")
     monkeypatch.setattr(transfer, "TARGETS", ("near",))
     monkeypatch.setattr(transfer, "LABELS", (5,))
     return trained
 
 
-@pytest.mark.parametrize("labels, rates", [(5, [1e-3, 3e-3]), (None, [3e-3])])
-def test_no_rate_is_chosen_on_the_exam_that_it_sits(quick, monkeypatch, labels, rates):
-    """Folds 0 and 1 search, each on the next part; the others begin with fold 0's rate."""
-    monkeypatch.setattr(transfer, "LABELS", (labels,))
+def test_two_folds_search_and_the_others_take_their_rate(quick):
     transfer.measure(0, 1)
     tried = [sorted({rate for method, fold, rate, _ in quick if (method, fold) == ("full", number)})
              for number in range(folds.FOLDS)]
-    assert len(tried[0]) >= 3 and len(tried[1]) >= 3 and tried[2:] == [rates] * 3
+    assert tried[0] == tried[1] == [3e-4, 1e-3, 3e-3, 1e-2] and tried[2:] == [[3e-3]] * 3
     assert {head_rate for method, *_, head_rate in quick if method == "LP-FT"} == {3e-3}, "the frozen head's best"
+    assert len(quick) == len(set(quick)), "nothing is trained twice"
+
+
+def test_a_training_that_is_not_chosen_does_not_count(quick, monkeypatch):
+    """The exam of the rates that were only tried is written down, and read by nobody."""
+    transfer.measure(0, 1)
+    before = transfer.report()
+    lines = [json.loads(line) for line in transfer.RUNS.read_text().splitlines() if line]
+    for line in lines:
+        if line["rate"] != 3e-3:
+            line |= {"accuracy": 1.0, "right": "1" * len(line["right"])}
+    transfer.RUNS.write_text("\n".join(map(json.dumps, lines)))
+    assert transfer.report() == before
 
 
 def test_a_stopped_run_goes_on_where_it_was(quick):
     transfer.measure(0, 1)
-    whole, lines = transfer.report(), transfer.RUNS.read_text().splitlines()
+    whole, text = transfer.report(), transfer.RUNS.read_text()
+    lines = [line for line in text.splitlines() if line]
     transfer.RUNS.write_text("\n".join(lines[:9]) + '\n{"target": "near", "labe')
-    done = len(transfer.runs())
+    assert {row["method"] for row in transfer.report()["rows"]} == {"frozen"}, "a method counts once all its folds do"
+    done = len(quick)
     quick.clear()
     transfer.measure(0, 1)
-    assert 0 < done < 4 * folds.FOLDS == len(transfer.runs())
-    again = transfer.report()
-    for row in [*whole["rows"], *again["rows"]]:
-        row.pop("minutes")
-    assert again == whole
+    assert len(quick) == done - 9 and transfer.report() == whole
 
 
 def test_shares_do_all_of_the_work_once(quick, monkeypatch):
     monkeypatch.setattr(transfer, "LABELS", (5, 1))
     transfer.measure(0, 2)
-    assert {run["labels"] for run in transfer.runs()} == {5}
+    half = len(quick)
+    assert transfer.trainings("near", 1, "full") and not transfer.trainings("near", 5, "full")
     transfer.measure(1, 2)
-    assert len(transfer.runs()) == 2 * 4 * folds.FOLDS
+    assert len(quick) == 2 * half and transfer.trainings("near", 5, "full")
+
+
+def test_frozen_and_lpft_start_from_one_head(monkeypatch):
+    """One training, of a few pictures, for each way to learn: what counts is there, and only *scratch* is random."""
+    monkeypatch.setattr(transfer, "PICTURES", {1: 1})
+    monkeypatch.setattr(transfer, "EPOCHS", dict.fromkeys(transfer.FIRST, 1))
+    transfer.stored.cache_clear()
+    for method in transfer.FIRST:
+        found = transfer.learnt(method, "near", 1, 0, 1e-3, 1e-3)
+        assert set(found["right"]) <= set("01") and len(found["right"]) == len(folds.exam("near", 0))
+        assert 0 <= found["validation"] <= 1 and 0 <= found["accuracy"] <= 1 and found["minutes"] > 0
+    assert len(transfer.stored("near", 1, 0)) == 10 * transfer.VIEWS
+    transfer.stored.cache_clear()
 
 
 # --- what lessons read -------------------------------------------------------------------------------------------

@@ -9,29 +9,25 @@ these classes, for which the source task has not prepared. *far*: ten letters in
 
 *scratch* begins with random weights and gets what helps it: batch norm, as the pre-trained network had it; no
 dropout, with which it hardly begins to learn (45 in place of 60 % of the middle target's validation things); and it
-looks at every picture more than twice as often. *frozen* trains a new head; *full* trains everything, the head at ten
-times the rate; *LP-FT* trains the head first and then everything (Kumar et al., 2022, arXiv 2202.10054).
+looks at every picture more than twice as often. *frozen* trains a new head, on four stored views of each picture;
+*full* trains everything, the head at ten times the rate; *LP-FT* trains the head first and then everything (Kumar et
+al., 2022, arXiv 2202.10054).
 
-Five folds over things, so that every thing is examined once; each fold draws other labels. The epoch is chosen on the
-validation things of each fold. The peak rate is searched for in steps of three, until the best has a worse one on
-either side, on the validation things of fold 0. Fold 1, whose exam shows just these things, searches for itself. The
-other folds begin with fold 0's rate and, with few labels, try the next lower one as well: too large a rate fails at
-once, so the choice of one fold's few pictures can spoil the others. With all labels one rate has to do, for these runs
-are long. So nothing is ever chosen on an exam. Scores are class-balanced.
-
-What to know when reading *scratch* with few labels: as many pictures are made of twenty labels per class as of one, so
-with twenty each drawing comes once, in one colour. It learns these by heart, and comes out no better than with five.
-That, and the choice of epoch and rate by few validation things, make its row a lower bound.
+Five folds over things, so that every thing is examined once; each fold draws other labels. However few the labels are,
+fifty pictures per class are made of them, and training takes as many steps as with all: what the number of labels
+changes is the labels. The last epoch counts. The peak rate is searched for in steps of three, in folds 0 and 1, until
+the best has a worse one on either side, and chosen on their validation things. A fold whose exam shows the validation
+things of one of the two takes the other's choice, so nothing is ever chosen on an exam. Scores are class-balanced.
 
 Reported: the mean over all things with its interval, the spread over the folds, and differences in pairs.
-`build/transfer.jsonl` keeps every run; `helpers/assets/transfer.json` is what ships.
+`build/transfer.jsonl` keeps every training; `helpers/assets/transfer.json` is what ships.
 """
 from __future__ import annotations
 
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -50,20 +46,38 @@ RUNS, OUT, PICTURE = Path("build/transfer.jsonl"), evidence.FILE, evidence.FILE.
 TARGETS = ("near", "middle", "far")
 LABELS = (None, 20, 5, 1)  # per class; None: all
 ALL = {"near": None, "middle": None, "far": 100}  # a hundred letters are as many as the other targets have
-PICTURES = {None: 100, 20: 20, 5: 20, 1: 20}  # of each class, made of these labels; more where there are more labels
-BATCH = {None: 32, 20: 16, 5: 16, 1: 16}  # so that there are some hundred steps even with few labels
+PICTURES = {None: 100, 20: 50, 5: 50, 1: 50}  # of each class, made of these labels; more where there are more labels
+BATCH = {None: 32, 20: 16, 5: 16, 1: 16}  # so that half as many pictures are as many steps
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 FIRST = {"frozen": 3e-3, "full": 1e-3, "LP-FT": 1e-3, "scratch": 3e-3}  # the rate that is tried first
 EPOCHS = {"frozen": 20, "full": 8, "LP-FT": 8, "scratch": 20}
+VIEWS = 4  # of each picture, cropped and mirrored at random, of which a frozen network's features are stored
+SEARCH = (0, 1)  # the folds that try several rates
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 RECIPE = {"weight_decay": 0.05, "label_smoothing": 0.1}  # the same for all
 
 
-def learnt(method: str, name: str, labels: int | None, number: int, rate: float, head_rate: float):
-    """Train once. Returns the network, its best validation accuracy, and what prepares images for it."""
+def prepared(name: str) -> Preprocess:
+    """What makes a network's inputs of this target's pictures; a mirrored b is a d."""
+    return Preprocess(*networks.normalisation(NAME), flip=0 if name == "far" else 0.5)
+
+
+@lru_cache(maxsize=1)
+def stored(name: str, labels: int | None, number: int) -> features.Features:
+    """What the head of the frozen network sees of the pictures that fold `number` learns from."""
     train = lessons(name, number, labels or ALL[name], PICTURES[labels])
-    val = validation(name, number)
-    preprocess = Preprocess(*networks.normalisation(NAME), flip=0 if name == "far" else 0.5)  # a mirrored b is a d
+    model = networks.build(NAME, num_classes=len(train.classes)).to(DEVICE)
+    networks.fold_first_linear(model, train.images.shape[-1])
+    return features.extract(model, train, prepared(name), views=VIEWS, seed=number)
+
+
+def learnt(method: str, name: str, labels: int | None, number: int, rate: float, head_rate: float) -> dict:
+    """Train once, and return the validation accuracy, the exam's answers, and what the training took.
+
+    The exam is sat at once, but no choice looks at it: see `chosen`. `head_rate` is for the first part of LP-FT.
+    """
+    start = time.process_time()
+    train, preprocess = lessons(name, number, labels or ALL[name], PICTURES[labels]), prepared(name)
     weights, network = (None, SCRATCH) if method == "scratch" else ("default", NAME)
     model = networks.build(network, weights=weights, num_classes=len(train.classes), seed=number).to(DEVICE)
     networks.fold_first_linear(model, train.images.shape[-1])  # the same logits, and a calmer start without weights
@@ -71,72 +85,86 @@ def learnt(method: str, name: str, labels: int | None, number: int, rate: float,
         for layer in model.classifier:
             if isinstance(layer, nn.Dropout):
                 layer.p = 0.0
-    settings = {"epochs": EPOCHS[method], "batch_size": BATCH[labels], "seed": number, **RECIPE}
+    settings = {"batch_size": BATCH[labels], "seed": number, **RECIPE}
     if method in ("frozen", "LP-FT"):  # the head on stored features: the same as training it in a frozen network
-        kept = [features.extract(model, split, preprocess) for split in (train, val)]
-        history = fit(networks.head(model), *kept, lr=head_rate, **settings | {"epochs": EPOCHS["frozen"]})
+        fit(networks.head(model), stored(name, labels, number), lr=rate if method == "frozen" else head_rate,
+            epochs=EPOCHS["frozen"], **settings)
     if method != "frozen":
         groups = networks.parameter_groups(model, rate, (10 if method == "full" else 1) * rate)
-        history = fit(model, train, val, groups=groups, preprocess=preprocess, **settings)
-    return model, history.best_accuracy, preprocess
-
-
-def searched(score: Callable[[float], float], first: float) -> dict[float, float]:
-    """Scores by rate: of `first` and its neighbours, and further until the best has a neighbour on either side."""
-    scores: dict[float, float] = {}
-    wanted = {first}
-    while wanted:
-        scores |= {rate: score(rate) for rate in sorted(wanted)}
-        place = RATES.index(max(scores, key=scores.get))
-        wanted = set(RATES[max(0, place - 1):place + 2]) - set(scores)
-    return scores
-
-
-def fold_of(method: str, name: str, labels: int | None, number: int, head_rate: float, rate: float) -> dict:
-    """Choose a rate on validation data, beginning with `rate`; then sit the exam once."""
-    start, found = time.process_time(), {}
-
-    def score(rate: float) -> float:
-        trained = learnt(method, name, labels, number, rate, rate if method == "frozen" else head_rate)
-        if not found or trained[1] > found["best"][1]:
-            found["best"], found["rate"] = trained, rate
-        return trained[1]
-
-    lower = RATES[max(0, RATES.index(rate) - 1)]
-    tried = searched(score, rate) if number < 2 else {one: score(one) for one in ({rate, lower} if labels else {rate})}
-    model, _, preprocess = found["best"]
+        fit(model, train, groups=groups, preprocess=preprocess, epochs=EPOCHS[method], **settings)
     result = evaluate(model, exam(name, number), preprocess)
-    return {"rate": found["rate"], "validation": tried, "accuracy": result.accuracy,
-            "minutes": (time.process_time() - start) / 60,
-            "right": "".join(map(str, (result.predictions == result.labels).int().tolist()))}
+    return {"validation": evaluate(model, validation(name, number), preprocess).accuracy, "accuracy": result.accuracy,
+            "right": "".join(map(str, (result.predictions == result.labels).int().tolist())),
+            "minutes": (time.process_time() - start) / 60}
+
+
+def chosen(scores: dict[int, dict[float, float]], number: int) -> float:
+    """The rate that fold `number` takes: the best one on average over the folds that may choose for it.
+
+    `scores` are validation accuracies by fold of SEARCH and by rate. A fold may not choose for the one whose exam shows
+    its validation things.
+    """
+    judges = [own for fold, own in scores.items() if (fold + 1) % FOLDS != number]
+    return max(sorted(judges[0]), key=lambda rate: sum(own[rate] for own in judges))
+
+
+def wanted(scores: dict[int, dict[float, float]], first: float) -> set[float]:
+    """The rates to try next: `first`; then whatever is beside a chosen one and has not been tried."""
+    tried = set(scores[SEARCH[0]])
+    if not tried:
+        return {first}
+    places = {RATES.index(chosen(scores, number)) for number in range(FOLDS)}
+    return {rate for place in places for rate in RATES[max(0, place - 1):place + 2]} - tried
+
+
+def trainings(name: str, labels: int | None, method: str) -> dict[tuple[int, float], dict]:
+    """What has been trained so far, by fold and rate."""
+    own = Ledger(RUNS, {}).results(target=name, labels=labels, method=method)
+    return {(run["fold"], run["rate"]): run for run in own}
+
+
+def scores_of(own: dict[tuple[int, float], dict]) -> dict[int, dict[float, float]]:
+    """Validation accuracies by fold of SEARCH and by rate, of the rates that all of these folds have tried."""
+    rates = [rate for rate in RATES if all((fold, rate) in own for fold in SEARCH)]
+    return {fold: {rate: own[fold, rate]["validation"] for rate in rates} for fold in SEARCH}
+
+
+def column(name: str, labels: int | None, method: str) -> None:
+    """Train `method` until every fold has its rate; each training is kept when it is done."""
+    own, heads = trainings(name, labels, method), scores_of(trainings(name, labels, "frozen"))
+
+    def train(number: int, rate: float) -> None:
+        if (number, rate) not in own:
+            head_rate = chosen(heads, number) if method == "LP-FT" else 0.0
+            found = learnt(method, name, labels, number, rate, head_rate)
+            own[number, rate] = Ledger(RUNS, {}).add(target=name, labels=labels, method=method, fold=number, rate=rate,
+                                                     device=DEVICE, **found)
+            print(f"{name} {labels or 'all'} {method} fold {number} rate {rate:g}: validation "
+                  f"{100 * found['validation']:.1f} %, {found['minutes']:.1f} min", flush=True)
+
+    while rates := wanted(scores_of(own), FIRST[method]):
+        for number in SEARCH:
+            for rate in sorted(rates):
+                train(number, rate)
+    for number in range(FOLDS):
+        train(number, chosen(scores_of(own), number))
 
 
 def measure(share: int, of: int) -> None:
-    """Every fold that is not in RUNS yet, each appended when it is done; this process takes each `of`-th column."""
-    columns = [(name, labels) for names in (TARGETS[:2], TARGETS[2:]) for labels in LABELS for name in names]
-    columns.sort(key=lambda column: column == ("far", None))  # the longest comes last
-    for name, labels in columns[share::of]:
-        for number in range(FOLDS):
-            own = [run for run in runs() if (run["target"], run["labels"]) == (name, labels)]
-            first = {run["method"]: run for run in own if run["fold"] == 0}
-            done = {run["method"]: run for run in own if run["fold"] == number}
-            for method in FIRST:  # in this order: LP-FT takes the rate that was best for the frozen head
-                if method in done:
-                    continue
-                rate = first[method]["rate"] if number else FIRST[method]
-                head_rate = done["frozen"]["rate"] if "frozen" in done else 0.0
-                found = fold_of(method, name, labels, number, head_rate, rate)
-                done[method] = Ledger(RUNS, {}).add(target=name, labels=labels, fold=number, method=method,
-                                                    device=DEVICE, **found)
-                if number == 0:
-                    first[method] = done[method]
-                print(name, labels or "all", "fold", number, method, f"{100 * done[method]['accuracy']:.1f} %",
-                      f"rate {done[method]['rate']:g}, {done[method]['minutes']:.1f} min", flush=True)
+    """Every training that is not in RUNS yet; this process takes each `of`-th pair of target and number of labels."""
+    pairs = [(name, labels) for labels in reversed(LABELS) for name in TARGETS]  # what takes longest comes last
+    for name, labels in pairs[share::of]:
+        for method in FIRST:  # in this order: LP-FT takes the rate that was best for the frozen head
+            column(name, labels, method)
 
 
-def runs() -> list[dict]:
-    """All runs that have been kept; a line that was cut off when the process was stopped does not count."""
-    return Ledger(RUNS, {}).results()
+def counted(name: str, labels: int | None, method: str) -> list[dict]:
+    """The training of each fold that counts, at the rate that was chosen for it; [] if that is not known yet."""
+    own = trainings(name, labels, method)
+    if wanted(scores := scores_of(own), FIRST[method]):
+        return []
+    keys = [(number, chosen(scores, number)) for number in range(FOLDS)]
+    return [own[key] for key in keys] if all(key in own for key in keys) else []
 
 
 def answers_of(own: list[dict]) -> list[int]:
@@ -152,17 +180,16 @@ def pooled(name: str) -> tuple[list[int], list[str]]:
 
 def report() -> dict:
     """Accuracies with interval and spread, and differences in pairs, of all cells whose five folds are done."""
-    rows, right = [], {}
-    for run in sorted(runs(), key=lambda run: run["fold"]):
-        right.setdefault((run["target"], run["labels"], run["method"]), []).append(run)
-    right = {key: own for key, own in right.items() if len(own) == FOLDS}
+    rows, right = [], {(name, labels, method): own for name in TARGETS for labels in LABELS for method in FIRST
+                       if (own := counted(name, labels, method))}
     for (name, labels, method), own in right.items():
         answers = answers_of(own)
         interval = accuracy_interval(answers, *pooled(name))
         folds = [run["accuracy"] for run in own]
         rows.append({"target": name, "labels": labels, "method": method, "accuracy": interval.estimate,
                      "low": interval.low, "high": interval.high, "folds": folds, "spread": statistics.stdev(folds),
-                     "rates": [run["rate"] for run in own], "minutes": sum(run["minutes"] for run in own)})
+                     "rates": [run["rate"] for run in own],
+                     "minutes": sum(run["minutes"] for run in trainings(name, labels, method).values())})
     differences = []
     for name, labels, a, b in [(name, labels, a, b) for name in TARGETS for labels in LABELS
                                for a, b in (("full", "frozen"), ("full", "scratch"), ("frozen", "scratch"),
@@ -173,8 +200,9 @@ def report() -> dict:
             differences.append({"target": name, "labels": labels, "pair": [a, b], "difference": found.estimate,
                                 "low": found.low, "high": found.high, "text": str(found)})
     settings = {name: {str(k or "all"): v for k, v in values.items()}
-                for name, values in (("pictures", PICTURES), ("batch", BATCH))} | {"epochs": EPOCHS, **RECIPE}
-    settings["device"] = sorted({run["device"] for run in runs()})
+                for name, values in (("pictures", PICTURES), ("batch", BATCH))}
+    settings |= {"epochs": EPOCHS, "views": VIEWS, **RECIPE}
+    settings["device"] = sorted({run["device"] for own in right.values() for run in own})
     return {"settings": settings, "torch": torch.__version__, "rows": rows, "differences": differences}
 
 
