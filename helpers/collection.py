@@ -14,7 +14,7 @@ import torch
 from helpers import album, photographs
 from helpers.album import Album
 from helpers.composition import SIZE
-from helpers.division import divide
+from helpers.division import LEAST, divide
 from helpers.images import SPLITS, ImageSplit
 from helpers.photographs import Listing, few, listed
 
@@ -54,7 +54,7 @@ class Collection:
         """All pictures that can be used, as "train", "val" and "test": the folder's own, or as `divide` makes them.
 
         A folder with some of the three is divided anew, and a line says so. What can't be used is not among them, and
-        `problems` names it. Raises `ValueError` where `divide` does, and for a class or a split without pictures.
+        `problems` names it. Raises `ValueError` where `divide` does, and for a class of which a split has too few.
         """
         labels = torch.tensor([self.classes.index(name) for _, name in self.places], dtype=torch.int64)
         whole = ImageSplit(self.usable(), labels, self.classes, self.names)
@@ -64,9 +64,10 @@ class Collection:
                 print(f"{self.root.name} holds {listed(list(self.albums))}, and all of {', '.join(SPLITS)} are needed: "
                       "its pictures are divided anew.")
             return divide(whole, seed)
-        if empty := [f"{self.classes[k]!r} in {split}" for split, counts in zip(self.albums, self.counts, strict=True)
-                     for k in np.flatnonzero(counts == 0)]:
-            raise ValueError(f"There are no pictures of {few(empty)}: each split needs some of each class.")
+        if scarce := [f"{self.classes[k]!r} in {split}" for split, counts in zip(self.albums, self.counts, strict=True)
+                      for k in np.flatnonzero(counts < LEAST[photographs.SPLITS[split.lower()]])]:
+            raise ValueError(f"There are too few pictures of {few(scarce)}: each class needs one to learn from, one to "
+                             "choose on, and two to be examined on.")
         home = [split for split, _ in self.places]
         return {kind: whole.pick([k for k, its in enumerate(home) if its == kinds[kind]]) for kind in SPLITS}
 

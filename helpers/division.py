@@ -13,14 +13,15 @@ from helpers import alike
 from helpers.images import LARGEST_SEED, SPLITS, ImageSplit, whole_number
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}  # of each class
+LEAST = {"train": 1, "val": 1, "test": 2}  # that look different: from a single thing no interval can be had
 
 
 def divide(data: ImageSplit, seed: int = 0) -> dict[str, ImageSplit]:
-    """The images of `data` as "train", "val" and "test": about SHARES of each class, and at least one image in each.
+    """The images of `data` as "train", "val" and "test": about SHARES of each class, and at least LEAST.
 
     The same data and seed give the same division. Where images look the same, their `origin` begins with the first of
     them, "cats/1.jpg; cats/2.jpg": so whatever counts things (`intervals.things_of`) takes them for one.
-    Raises `ValueError` if a class has fewer than three images that look different.
+    Raises `ValueError` if a class has fewer than four images that look different.
     """
     seed = whole_number(seed, "seed", 0, LARGEST_SEED)
     names = data.origin or tuple(map(str, range(len(data))))
@@ -30,9 +31,9 @@ def divide(data: ImageSplit, seed: int = 0) -> dict[str, ImageSplit]:
     side, rng = np.empty(len(data), dtype="<U5"), np.random.RandomState(seed)
     for label, name in enumerate(data.classes):
         own = np.flatnonzero(data.labels.numpy()[leaders] == label)  # where classes look the same, the first one's
-        if len(set(leaders[own])) < len(SPLITS):
-            raise ValueError(f"{name!r} has {len(set(leaders[own]))} images that look different, and three are needed, "
-                             "one each to learn from, to choose on and to be examined on: add some.")
+        if (count := len(set(leaders[own]))) < sum(LEAST.values()):
+            raise ValueError(f"{name!r} has too few images that look different, namely {count}: four are needed, one "
+                             "to learn from, one to choose on, and two to be examined on.")
         for leader, its in _dealt(leaders[own], rng).items():
             side[leaders == leader] = its
     whole = replace(data, origin=origin)
@@ -42,17 +43,18 @@ def divide(data: ImageSplit, seed: int = 0) -> dict[str, ImageSplit]:
 def _dealt(leaders: np.ndarray, rng: np.random.RandomState) -> dict[int, str]:
     """The split of each group of a class; `leaders` (n,): the group that each of its images is in.
 
-    The largest groups first, each to the split that lacks most; but none of the splits stays empty.
+    The largest groups first, each to the split that lacks most; but every split gets its LEAST.
     """
     groups, sizes = np.unique(leaders, return_counts=True)
     order = rng.permutation(len(groups))
     order = order[np.argsort(-sizes[order], kind="stable")]
-    lacks = {split: max(1, round(share * len(leaders))) for split, share in SHARES.items()}
+    lacks = {split: max(LEAST[split], round(share * len(leaders))) for split, share in SHARES.items()}
     lacks["train"] = len(leaders) - lacks["val"] - lacks["test"]
     given: dict[int, str] = {}
     for left, k in zip(range(len(order), 0, -1), order, strict=True):
-        empty = [split for split in SPLITS if split not in given.values()]
-        split = max(empty if len(empty) == left else SPLITS, key=lacks.__getitem__)
+        short = {split: least - list(given.values()).count(split) for split, least in LEAST.items()}
+        needy = [split for split, number in short.items() if number > 0]
+        split = max(needy if sum(short[split] for split in needy) == left else SPLITS, key=lacks.__getitem__)
         given[int(groups[k])] = split
         lacks[split] -= sizes[k]
     return given

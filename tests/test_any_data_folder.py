@@ -115,7 +115,7 @@ def test_a_class_that_is_alone_or_too_scarce(tmp_path):
         datasets.load(setup(data=tmp_path / "one").data, "train")
     for k in range(2):
         photo(tmp_path / "one" / "b" / f"{k}.png", 10 + k)
-    with pytest.raises(ValueError, match="^'b' has 2 images that look different, and three are needed"):
+    with pytest.raises(ValueError, match="^'b' has too few images that look different, namely 2: four"):
         datasets.load(setup(data=tmp_path / "one").data, "train")
 
 
