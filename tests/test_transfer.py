@@ -147,7 +147,7 @@ def test_shares_do_all_of_the_work_once(quick, monkeypatch):
 
 def test_frozen_and_lpft_start_from_one_head(monkeypatch):
     """One training, of a few pictures, for each way to learn: what counts is there, and only *scratch* is random."""
-    monkeypatch.setattr(transfer, "PICTURES", {1: 1})
+    monkeypatch.setattr(transfer, "PICTURES", 1)
     monkeypatch.setattr(transfer, "EPOCHS", dict.fromkeys(transfer.FIRST, 1))
     transfer.stored.cache_clear()
     for method in transfer.FIRST:

@@ -14,8 +14,8 @@ looks at every picture more than twice as often. *frozen* trains a new head, on 
 al., 2022, arXiv 2202.10054).
 
 Five folds over things, so that every thing is examined once; each fold draws other labels. However few the labels are,
-fifty pictures per class are made of them, and training takes as many steps as with all: what the number of labels
-changes is the labels. The last epoch counts. The peak rate is searched for in steps of three, in folds 0 and 1, until
+a hundred pictures per class are made of them, and training takes as many steps: along a row of results nothing changes
+but the labels. The last epoch counts. The peak rate is searched for in steps of three, in folds 0 and 1, until
 the best has a worse one on either side, and chosen on their validation things. A fold whose exam shows the validation
 things of one of the two takes the other's choice, so nothing is ever chosen on an exam. Scores are class-balanced.
 
@@ -46,8 +46,7 @@ RUNS, OUT, PICTURE = Path("build/transfer.jsonl"), evidence.FILE, evidence.FILE.
 TARGETS = ("near", "middle", "far")
 LABELS = (None, 20, 5, 1)  # per class; None: all
 ALL = {"near": None, "middle": None, "far": 100}  # a hundred letters are as many as the other targets have
-PICTURES = {None: 100, 20: 50, 5: 50, 1: 50}  # of each class, made of these labels; more where there are more labels
-BATCH = {None: 32, 20: 16, 5: 16, 1: 16}  # so that half as many pictures are as many steps
+PICTURES, BATCH = 100, 32  # pictures of each class are made of its labels; more where there are more labels
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 FIRST = {"frozen": 3e-3, "full": 1e-3, "LP-FT": 1e-3, "scratch": 3e-3}  # the rate that is tried first
 EPOCHS = {"frozen": 20, "full": 8, "LP-FT": 8, "scratch": 20}
@@ -65,7 +64,7 @@ def prepared(name: str) -> Preprocess:
 @lru_cache(maxsize=1)
 def stored(name: str, labels: int | None, number: int) -> features.Features:
     """What the head of the frozen network sees of the pictures that fold `number` learns from."""
-    train = lessons(name, number, labels or ALL[name], PICTURES[labels])
+    train = lessons(name, number, labels or ALL[name], PICTURES)
     model = networks.build(NAME, num_classes=len(train.classes)).to(DEVICE)
     networks.fold_first_linear(model, train.images.shape[-1])
     return features.extract(model, train, prepared(name), views=VIEWS, seed=number)
@@ -77,7 +76,7 @@ def learnt(method: str, name: str, labels: int | None, number: int, rate: float,
     The exam is sat at once, but no choice looks at it: see `chosen`. `head_rate` is for the first part of LP-FT.
     """
     start = time.process_time()
-    train, preprocess = lessons(name, number, labels or ALL[name], PICTURES[labels]), prepared(name)
+    train, preprocess = lessons(name, number, labels or ALL[name], PICTURES), prepared(name)
     weights, network = (None, SCRATCH) if method == "scratch" else ("default", NAME)
     model = networks.build(network, weights=weights, num_classes=len(train.classes), seed=number).to(DEVICE)
     networks.fold_first_linear(model, train.images.shape[-1])  # the same logits, and a calmer start without weights
@@ -85,7 +84,7 @@ def learnt(method: str, name: str, labels: int | None, number: int, rate: float,
         for layer in model.classifier:
             if isinstance(layer, nn.Dropout):
                 layer.p = 0.0
-    settings = {"batch_size": BATCH[labels], "seed": number, **RECIPE}
+    settings = {"batch_size": BATCH, "seed": number, **RECIPE}
     if method in ("frozen", "LP-FT"):  # the head on stored features: the same as training it in a frozen network
         fit(networks.head(model), stored(name, labels, number), lr=rate if method == "frozen" else head_rate,
             epochs=EPOCHS["frozen"], **settings)
@@ -199,9 +198,7 @@ def report() -> dict:
             found = paired_difference(one, other, *pooled(name))
             differences.append({"target": name, "labels": labels, "pair": [a, b], "difference": found.estimate,
                                 "low": found.low, "high": found.high, "text": str(found)})
-    settings = {name: {str(k or "all"): v for k, v in values.items()}
-                for name, values in (("pictures", PICTURES), ("batch", BATCH))}
-    settings |= {"epochs": EPOCHS, "views": VIEWS, **RECIPE}
+    settings = {"pictures": PICTURES, "batch": BATCH, "epochs": EPOCHS, "views": VIEWS, **RECIPE}
     settings["device"] = sorted({run["device"] for own in right.values() for run in own})
     return {"settings": settings, "torch": torch.__version__, "rows": rows, "differences": differences}
 
