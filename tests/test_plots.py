@@ -104,6 +104,10 @@ FIGURES = {
     "by_depth": lambda: plots_05.by_depth(
         {1: "head", 3: "+ classifier", 11: "all"}, {d: Interval(0.4, 0.3, 0.5) for d in (1, 3, 11)},
         {"in every epoch": {1: 0.5, 3: 0.6, 11: 1.4}, "once, and kept": {1: 0.01, 3: 0.02, 11: 1.4}}, MEMORY),
+    "backbones": lambda: plots_05.backbones(
+        {name: Interval(0.4, 0.3, 0.5) for name in ("vgg16", "convnext_tiny", "vit_b_16")},
+        dict.fromkeys(("vgg16", "convnext_tiny", "vit_b_16"), 0.012),
+        {"vgg16": 134e6, "convnext_tiny": 28e6, "vit_b_16": 86e6}),
     "moved": lambda: plots_05.moved({f"classifier.{k}": [0.1 * k, 0.2] for k in range(8)}, {
         pair: {f"block {k}": 0.9 for k in range(5)} for pair in ("before and after", "control: random weights")}),
     "effects of passes": lambda: figures.effects(

@@ -120,6 +120,28 @@ def by_depth(depths: dict[int, str], accuracy: dict, seconds: dict, memory: dict
     show(figure, f"Accuracy, seconds per epoch and memory of a training step by depth. {'; '.join(told)}.")
 
 
+def backbones(accuracy: dict, seconds: dict[str, float], sizes: dict[str, int]) -> None:
+    """A row for each network: its accuracy, an `Interval`, beside the time that one image takes, in seconds.
+
+    `sizes[name]`: its parameters.
+    """
+    figure = Figure(figsize=(9.5, 1.5 + 0.5 * len(accuracy)))
+    results, times = figure.subplots(1, 2, sharey=True, width_ratios=(1.4, 1))
+    places = -np.arange(len(accuracy))
+    middle, reach = bars(accuracy.values())
+    results.errorbar(middle, places, xerr=reach, capsize=4, color=BLUE, marker="o", linestyle="none")
+    results.set_yticks(places, [f"{name}\n{sizes[name] / 1e6:.1f} million parameters" for name in accuracy])
+    results.set(xlabel="accuracy (%); bars: 95 % interval", ylim=(places[-1] - 0.6, 0.6))
+    mark_break(results, along="x")
+    times.barh(places, [1000 * seconds[name] for name in accuracy], height=0.5, color=GREY)
+    times.set(xlabel="milliseconds per image")
+    for axis in figure.axes:
+        axis.grid(axis="y", visible=False)
+    told = "; ".join(f"{name}: {100 * accuracy[name].estimate:.0f} %, {1000 * seconds[name]:.1f} ms, "
+                     f"{sizes[name] / 1e6:.1f} million" for name in accuracy)
+    show(figure, f"Accuracy of a linear probe, milliseconds per image and parameters. {told}.")
+
+
 def moved(drift: dict, alike: dict) -> None:
     """Left: how far each layer's weights have moved. Right: how alike the features are, block by block.
 

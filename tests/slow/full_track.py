@@ -100,7 +100,10 @@ def arrange(md5: dict[str, str], checkpoint: str, narrow: int) -> None:
     """In a kernel: expect these files instead of the genuine ones, and build VGG-16 this much narrower."""
     STL10.train_list = [[name, md5.get(name, old)] for name, old in STL10.train_list]
     STL10.test_list = [[name, md5.get(name, old)] for name, old in STL10.test_list]
-    torchvision.models.VGG16_Weights.DEFAULT.value.url = f"http://127.0.0.1:9/{checkpoint}"  # port 9: nobody answers
+    address = "http://127.0.0.1:9/"  # port 9: nobody answers
+    torchvision.models.VGG16_Weights.DEFAULT.value.url = address + checkpoint
+    for name in ("ResNet50", "ConvNeXt_Tiny", "ViT_B_16"):  # so these can't be had
+        getattr(torchvision.models, f"{name}_Weights").DEFAULT.value.url = f"{address}{name}-00000000.pth"
     if narrow > 1:
         torchvision.models.vgg16 = partial(vgg16, narrow)
         torchvision.models.vgg16_bn = partial(vgg16, narrow, batch_norm=True)
