@@ -8,7 +8,8 @@ Bootstrapping clustered data, Journal of the Royal Statistical Society B 69, 200
 1. Of a class's n things draw n - 1, with replacement: some come twice, some not at all. One fewer, because n draws
    spread too little: their variance falls short by the factor (n - 1)/n. (J. N. K. Rao and C. F. J. Wu, Journal of the
    American Statistical Association 83, 1988; for teachers: T. C. Hesterberg, The American Statistician 69, 2015.)
-2. Compute the class-balanced accuracy of this resample.
+2. Compute the class-balanced accuracy of this resample. (If some things have images of several classes, the things of
+   these classes are drawn together, and the mean is over the classes that have come.)
 3. Do so 2,000 times. The middle 95 % of the results, from the 2.5 to the 97.5 % percentile, are the interval.
 
 What to know when reading one. It speaks of other things of the same kind, and of these networks as they are: what
@@ -91,7 +92,7 @@ def accuracy_interval(right, labels, things=None, *, resamples: int = 2_000, see
         labels: the true classes (n,). A class without images in the exam does not count.
         things: which thing each image shows (n,), by name or number: `things_of(split)`. By default every image shows
             a thing of its own. If things have images of several classes, as a typeface has many letters, they are drawn
-            from all classes at once.
+            from all of these classes at once.
         resamples: how often to draw, 100 to 100,000.
         seed: for the draws. With the same seed, all who sat this exam are judged by the same resamples.
 
@@ -148,15 +149,17 @@ def _middle(values: np.ndarray, labels: np.ndarray, things: np.ndarray, resample
     resamples = whole_number(resamples, "resamples", 100, 100_000)
     rng = np.random.RandomState(whole_number(seed, "seed", 0, LARGEST_SEED))  # gives the same under every NumPy
     sums, counts = _per_thing(values, labels, things), _per_thing(np.ones_like(values), labels, things)
+    for k in np.flatnonzero(np.count_nonzero(counts, axis=0) < 2):
+        raise ValueError(f"The exam has too few things of class {np.unique(labels)[k]} for an interval, namely one: "
+                         "examine more of them, or leave that class out.")
     drawn_sums, drawn_counts = np.zeros((2, resamples, counts.shape[1]))
     for own in _pots(counts):
         times = _times_drawn(len(own), resamples, rng)
         drawn_sums += times @ sums[own]
         drawn_counts += times @ counts[own]
-    for k in np.flatnonzero((drawn_counts == 0).any(0)):
-        raise ValueError(f"The exam has too few things of class {np.unique(labels)[k]} for an interval, namely "
-                         f"{np.count_nonzero(counts[:, k])}: examine more of them, or leave that class out.")
-    return np.quantile((drawn_sums / drawn_counts).mean(1), (0.025, 0.975)).tolist()
+    with np.errstate(invalid="ignore"):
+        shares = drawn_sums / drawn_counts  # not a number where a resample has nothing of a class
+    return np.quantile(np.nanmean(shares, axis=1), (0.025, 0.975)).tolist()
 
 
 def _per_thing(values: np.ndarray, labels: np.ndarray, things: np.ndarray) -> np.ndarray:
@@ -167,10 +170,12 @@ def _per_thing(values: np.ndarray, labels: np.ndarray, things: np.ndarray) -> np
 
 
 def _pots(counts: np.ndarray) -> list[np.ndarray]:
-    """The things that are drawn together: those of a class; or all, if there are things with images of several."""
-    if (np.count_nonzero(counts, axis=1) > 1).any():
-        return [np.arange(len(counts))]
-    return [np.flatnonzero(column) for column in counts.T]
+    """The things that are drawn together: those of a class; or of several, if there are things with images of these."""
+    shown = counts > 0
+    together = shown.T @ shown  # (classes, classes): whether two classes have a thing in common
+    while (linked := together @ together).sum() > together.sum():
+        together = linked  # a class, through another, with a third
+    return [np.flatnonzero(shown[:, own].any(1)) for k, own in enumerate(together) if own.argmax() == k]
 
 
 def _times_drawn(n: int, resamples: int, rng: np.random.RandomState) -> np.ndarray:

@@ -8,6 +8,7 @@ import torch
 from sklearn.metrics import balanced_accuracy_score
 from torch.utils.data import TensorDataset
 
+from helpers import intervals
 from helpers.drawings import split_things
 from helpers.images import ImageSplit
 from helpers.intervals import (
@@ -66,6 +67,25 @@ def test_an_exam_of_few_things_covers_less_as_the_module_says():
 
 def test_renderings_taken_for_things_promise_too_much():
     assert covered(10, 10, 20, by_thing=False, exams=200) < 0.6
+
+
+def test_one_thing_of_two_classes_joins_these_two_alone():
+    """Two photographs that look the same, in two classes of forty: the other classes are drawn by themselves."""
+    labels = np.repeat(np.arange(40), 6)
+    things = np.arange(len(labels))
+    shared = np.where(np.arange(len(labels)) == 7 * 6, 0, things)
+    right = np.random.RandomState(0).rand(len(labels)) < 0.5
+    alone, joined = (accuracy_interval(right, labels, own) for own in (things, shared))
+    assert joined.estimate == alone.estimate and 0.8 < width(joined) / width(alone) < 1.25
+    pots = intervals._pots(intervals._per_thing(np.ones(len(labels)), labels, shared))
+    assert sorted(map(len, pots)) == [6] * 38 + [11]
+
+
+def test_a_resample_that_misses_a_class_is_no_error():
+    """Two classes that share a thing, one of them with two things among thirty: most resamples have one, a few none."""
+    labels, things = [0] * 30 + [1] * 2, [*range(30), 0, 30]
+    found = accuracy_interval([1, 0] * 16, labels, things)
+    assert found.low < found.estimate < found.high
 
 
 def test_things_with_images_of_several_classes_are_drawn_whole():
@@ -294,7 +314,7 @@ def test_two_kinds_of_luck_need_several_draws_of_both(draws):
     (([3, 0], [0, 0]), "`right` says of each answer"),
     (([float("nan"), 0], [0, 0]), "`right` says of each answer"),
     ((object(), [0, 0]), "`right` says of each answer"),
-    (([1, 0, 1], [0, 0, 4]), "too few things of class 4 for an interval, namely 1: examine more of them"),
+    (([1, 0, 1], [0, 0, 4]), "too few things of class 4 for an interval, namely one: examine more of them"),
     (([1, 0, 1, 0], [0, 0, 4, 4], ["x", "y", "z", "z"]), "too few things of class 4"),
     (([1, 0, 1, 0], [0, 0, 0, 4], ["x", "y", "z", "z"]), "too few things of class 4"),
 ], ids=["labels", "things", "empty", "a table", "predictions", "nan", "an object", "one image", "one thing",
