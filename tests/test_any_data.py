@@ -163,5 +163,5 @@ def test_names_are_cut_and_never_taken_for_formulas():
 
 def test_an_exam_of_one_thing_per_class_is_told_in_a_sentence():
     split = exam(3, 64)
-    with pytest.raises(ValueError, match="^The exam has too few things of class 0 for an interval, namely one: examine"):
+    with pytest.raises(ValueError, match="^The exam has too few things of class 0 for an interval, namely one"):
         intervals.accuracy_interval(split.labels >= 0, split.labels, intervals.things_of(split))
