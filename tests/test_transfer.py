@@ -8,7 +8,7 @@ import pytest
 
 from helpers import evidence, figures, folds
 from helpers.intervals import things_of
-from tests.benchmarks import transfer
+from tests.benchmarks import patience, transfer
 
 NAMES = transfer.TARGETS
 
@@ -89,9 +89,9 @@ def quick(monkeypatch, tmp_path):
     """The benchmark without its training: a method's accuracy hangs on its rate. Tells what was trained."""
     trained = []
 
-    def learnt(method, name, labels, number, rate, head_rate):
-        trained.append((method, number, rate, head_rate))
-        share = {"scratch": 2, "frozen": 5, "full": 6, "LP-FT": 6}[method]
+    def learnt(method, name, labels, number, rate, head_rate, epochs=None):
+        trained.append((method, number, rate, epochs or head_rate))
+        share = {"scratch": 5 if epochs == 80 else 2, "frozen": 5, "full": 6, "LP-FT": 6}[method]
         right = [int(k % 10 < share) for k in range(len(folds.exam(name, number)))]
         return {"validation": 0.5 - abs(transfer.RATES.index(rate) - 5) / 10, "accuracy": share / 10,
                 "right": "".join(map(str, right)), "minutes": 1.0}
@@ -143,6 +143,23 @@ def test_shares_do_all_of_the_work_once(quick, monkeypatch):
     assert transfer.trainings("near", 1, "full") and not transfer.trainings("near", 5, "full")
     transfer.measure(1, 2)
     assert len(quick) == 2 * half and transfer.trainings("near", 5, "full")
+
+
+def test_longer_and_shorter_trainings_take_the_rates_of_the_table(quick, monkeypatch, tmp_path):
+    monkeypatch.setattr(patience, "RUNS", tmp_path / "patience.jsonl")
+    monkeypatch.setattr(patience, "LABELS", 5)
+    with pytest.raises(SystemExit, match="^Measure near with 5 labels first: python -m tests.benchmarks.transfer$"):
+        patience.report()
+    transfer.measure(0, 1)
+    quick.clear()
+    found = patience.report()
+    assert [row["epochs"] for row in found["rows"]] == [5, 20, 80, 2, 8, 32]
+    assert sorted(quick) == sorted((method, fold, 3e-3, epochs) for method, epochs in (
+        ("scratch", 5), ("scratch", 80), ("full", 2), ("full", 32)) for fold in range(folds.FOLDS))
+    leads = [round(lead["difference"], 1) for lead in found["leads"]]
+    assert leads == [0.4, 0.4, 0.1] and all(lead["low"] < lead["difference"] < lead["high"] for lead in found["leads"])
+    quick.clear()
+    assert patience.report() == found and not quick, "nothing is trained twice"
 
 
 def test_frozen_and_lpft_start_from_one_head(monkeypatch):

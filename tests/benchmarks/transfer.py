@@ -70,10 +70,12 @@ def stored(name: str, labels: int | None, number: int) -> features.Features:
     return features.extract(model, train, prepared(name), views=VIEWS, seed=number)
 
 
-def learnt(method: str, name: str, labels: int | None, number: int, rate: float, head_rate: float) -> dict:
+def learnt(method: str, name: str, labels: int | None, number: int, rate: float, head_rate: float,
+           epochs: int | None = None) -> dict:
     """Train once, and return the validation accuracy, the exam's answers, and what the training took.
 
-    The exam is sat at once, but no choice looks at it: see `chosen`. `head_rate` is for the first part of LP-FT.
+    The exam is sat at once, but no choice looks at it: see `chosen`. `head_rate` is for the first part of LP-FT;
+    `epochs` are EPOCHS, unless given.
     """
     start = time.process_time()
     train, preprocess = lessons(name, number, labels or ALL[name], PICTURES), prepared(name)
@@ -90,7 +92,7 @@ def learnt(method: str, name: str, labels: int | None, number: int, rate: float,
             epochs=EPOCHS["frozen"], **settings)
     if method != "frozen":
         groups = networks.parameter_groups(model, rate, (10 if method == "full" else 1) * rate)
-        fit(model, train, groups=groups, preprocess=preprocess, epochs=EPOCHS[method], **settings)
+        fit(model, train, groups=groups, preprocess=preprocess, epochs=epochs or EPOCHS[method], **settings)
     result = evaluate(model, exam(name, number), preprocess)
     return {"validation": evaluate(model, validation(name, number), preprocess).accuracy, "accuracy": result.accuracy,
             "right": "".join(map(str, (result.predictions == result.labels).int().tolist())),
