@@ -58,7 +58,7 @@ def letters(split: str, renderings: int = 1, seed: int = 0) -> ImageSplit:
                      whole_number(seed, "seed", 0, LARGEST_SEED)).copy()
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=1)
 def _composed(split: str, renderings: int, seed: int) -> ImageSplit:
     return rendered(numbers_of(split), renderings, SPLITS.index(split), seed)
 
