@@ -1,0 +1,108 @@
+"""Which learning rates suit VGG-16, and what becomes of it without pre-training? On the course's drawings, on a CPU.
+
+    python -m tests.benchmarks.recipes            # some two hours on two cores; goes on where it was stopped
+    python -m tests.benchmarks.recipes --report   # the table of what there is
+
+torchvision's cache has to hold VGG-16's original convolutions, "IMAGENET1K_FEATURES". That file has no classifier. So
+all networks here have a plain one, as newer networks do: the mean of each of the last 512 maps, and one linear layer.
+What is found holds for the convolutions; a classifier of three layers, with dropout, is another matter.
+
+*frozen* trains the linear layer; *full* everything, that layer at ten times the rate; *LP-FT* the layer first, at the
+rate that was best for frozen; *scratch* begins with random weights, plain as VGG-16 is, or with batch norm. Labels,
+epochs and batches are those of lesson 4 on a CPU. Scores are class-balanced accuracies on validation images.
+"""
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from helpers import datasets, features, networks
+from helpers.images import ImageSplit
+from helpers.inference import evaluate
+from helpers.preprocess import Preprocess
+from helpers.training import fit
+from tests.benchmarks.ledger import Ledger
+
+WEIGHTS = "IMAGENET1K_FEATURES"
+RATES = {"frozen": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2), "full": (1e-5, 3e-5, 1e-4, 3e-4), "LP-FT": (1e-5, 3e-5, 1e-4, 3e-4),
+         "scratch": (3e-5, 1e-4, 3e-4, 1e-3), "scratch, batch norm": (1e-4, 3e-4, 1e-3, 3e-3)}
+LABELS, EPOCHS, BATCH, VIEWS, DRAWS = 12, 6, 16, 4, (0, 1)
+RUNS = Path("build/recipes.jsonl")
+
+
+def network(method: str, seed: int, classes: int = 10) -> nn.Module:
+    """VGG-16, plain or with batch norm, with one linear layer on the means of its last maps."""
+    name = "vgg16_bn" if method.endswith("batch norm") else "vgg16"
+    model = networks.build(name, None if method.startswith("scratch") else WEIGHTS, num_classes=classes, seed=seed)
+    width = [layer.out_channels for layer in model.features if isinstance(layer, nn.Conv2d)][-1]
+    model.avgpool, model.classifier = nn.AdaptiveAvgPool2d(1), nn.Sequential(nn.Linear(width, classes))
+    torch.manual_seed(seed)
+    nn.init.normal_(model.classifier[0].weight, 0, 0.01)
+    nn.init.zeros_(model.classifier[0].bias)
+    return model
+
+
+def train(method: str, rate: float, seed: int, images: ImageSplit, val: ImageSplit, head_rate: float = 0.0) -> dict:
+    """Train once: "accuracy" on `val`, and the "losses" of all epochs."""
+    start, model = time.perf_counter(), network(method, seed, len(images.classes))
+    preprocess = Preprocess(*networks.normalisation("vgg16", WEIGHTS))
+    settings = {"epochs": EPOCHS, "batch_size": BATCH, "seed": seed}
+    if method in ("frozen", "LP-FT"):
+        kept = features.extract(model, images, preprocess, views=VIEWS, seed=seed)
+        history = fit(networks.head(model), kept, lr=rate if method == "frozen" else head_rate, **settings)
+    if method != "frozen":
+        groups = networks.parameter_groups(model, rate, (10 if method == "full" else 1) * rate)
+        history = fit(model, images, groups=groups, preprocess=preprocess, **settings)
+    return {"accuracy": evaluate(model, val, preprocess).accuracy, "losses": history.column("train_loss"),
+            "seconds": time.perf_counter() - start}
+
+
+def best_rate(runs: list[dict]) -> float:
+    """The rate with the best mean over the draws."""
+    return max(sorted({run["rate"] for run in runs}),
+               key=lambda rate: statistics.mean(run["accuracy"] for run in runs if run["rate"] == rate))
+
+
+def measure() -> None:
+    """Every training that has not been kept yet."""
+    ledger, everything, val = Ledger(RUNS, {}), datasets.pocket("train"), datasets.pocket("val").at_most(20)
+    for method, rates in RATES.items():
+        for rate in rates:
+            for seed in DRAWS:
+                if ledger.results(method=method, rate=rate, seed=seed):
+                    continue
+                head_rate = best_rate(ledger.results(method="frozen")) if method == "LP-FT" else 0.0
+                found = train(method, rate, seed, everything.few(LABELS, seed), val, head_rate)
+                ledger.add(method=method, rate=rate, seed=seed, **found)
+                print(f"{method}, rate {rate:g}, draw {seed}: {100 * found['accuracy']:.1f} %, loss "
+                      f"{found['losses'][0]:.2f} to {found['losses'][-1]:.2f}, {found['seconds']:.0f} s", flush=True)
+
+
+def table() -> str:
+    """A row for each method and rate, as Markdown: the mean accuracy, and the first and last epoch's loss."""
+    lines = ["| method | rate | accuracy, % | loss, first epoch | last epoch |", "|:--|--:|--:|--:|--:|"]
+    for method, rates in RATES.items():
+        for rate in rates:
+            if runs := Ledger(RUNS, {}).results(method=method, rate=rate):
+                mean = [statistics.mean(values) for values in (
+                    [100 * run["accuracy"] for run in runs], [run["losses"][0] for run in runs],
+                    [run["losses"][-1] for run in runs])]
+                lines.append(f"| {method} | {rate:g} | {mean[0]:.1f} | {mean[1]:.2f} | {mean[2]:.2f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--report", action="store_true", help="measure nothing, only write the table of what there is")
+    if not parser.parse_args().report:
+        measure()
+    print(table())
+
+
+if __name__ == "__main__":
+    main()
