@@ -73,8 +73,7 @@ def setup(backbone: str | None = None, data: str | Path | None = None, seed: int
             can't be had.
     """
     wish, device, cache = os.environ.get("TL_TRACK"), devices.choose(), downloads.cache_folder()
-    track = wish or ("full" if device.type == "cuda" else "pocket")
-    reason = f"TL_TRACK={wish}" if wish else _reason(device)
+    track, reason = track_for(device)
     _check("track TL_TRACK", track, TRACKS)
     _check("backbone", backbone or "vgg16", BACKBONES)
     seed = whole_number(seed, "seed", 0, LARGEST_SEED)
@@ -110,11 +109,13 @@ def _data(data: str | Path | None, size: int | None) -> str | datasets.Own | Non
     return data
 
 
-def _reason(device: torch.device) -> str:
-    """What speaks for one track or the other."""
+def track_for(device: torch.device) -> tuple[str, str]:
+    """The name of the track that `setup` tries on this device, and what speaks for it, in a word or two."""
+    if wish := os.environ.get("TL_TRACK"):
+        return wish, f"TL_TRACK={wish}"
     if device.type == "cuda":
-        return "GPU"
-    return "no GPU" if devices.present() == ("cpu",) else "no CUDA GPU in use"
+        return "full", "GPU"
+    return "pocket", "no GPU" if devices.present() == ("cpu",) else "no CUDA GPU in use"
 
 
 def _check(what: str, name: str, valid, or_else: str = "") -> None:

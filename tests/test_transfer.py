@@ -1,5 +1,6 @@
 """The benchmark of transfer: its folds, how it chooses, that it goes on after a stop; and what lessons read of it."""
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from helpers import evidence, figures, folds
 from helpers.intervals import things_of
 from tests.benchmarks import patience, transfer
 
+ROOT = Path(__file__).resolve().parents[1]
 NAMES = transfer.TARGETS
 
 
@@ -230,9 +232,22 @@ def test_a_damaged_file_is_said_in_one_sentence(text, monkeypatch, tmp_path):
     with pytest.raises(RuntimeError, match="^The asset transfer.json is missing or damaged; get a fresh copy"):
         evidence.rows()
 
-def test_the_readme_has_the_table_that_ships():
+
+def test_the_page_of_results_has_the_table_that_ships():
     """Of the numbers as they were measured, each row as `table` writes it."""
     rows = [line for line in transfer.table(json.loads(evidence.FILE.read_text(encoding="utf-8"))).splitlines()
             if line.startswith("|")]
-    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
-    assert len(rows) > 4 and "\n".join(rows) in readme
+    assert len(rows) > 4 and "\n".join(rows) in (ROOT / "notebooks/RESULTS.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_has_three_results_of_those_that_ship():
+    """Differences as `report` writes them, in the order in which the README asks for them."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## Three results\n")[1].split("\n## ")[0]
+    found = json.loads(evidence.FILE.read_text(encoding="utf-8"))
+    said = {(d["target"], d["labels"], *d["pair"]): d["text"] for d in found["differences"]}
+    asked = [("near", 20, "full", "scratch"), ("near", None, "full", "frozen"), ("near", 1, "full", "frozen"),
+             ("far", 20, "frozen", "scratch"), ("far", 20, "full", "frozen")]
+    text = " ".join(section.split())
+    assert [said[one] for one in asked] == re.findall(r"\S+ points \([^)]*\): \w+", text)
+    near = {row["method"]: row["accuracy"] for row in found["rows"] if (row["target"], row["labels"]) == ("near", 20)}
+    assert f"scratch {100 * near['scratch']:.0f} %, full {100 * near['full']:.0f} %" in text

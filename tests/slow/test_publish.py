@@ -27,8 +27,11 @@ from tests.test_project import ROOT, requirements
 
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 PATHS = LESSONS + sorted((ROOT / "notebooks" / "solutions").glob("[0-9]*.ipynb"))
+PLACES = [ROOT / "pyproject.toml", ROOT / "CITATION.cff", ROOT / "README.md", *PATHS]
 COURSE = "transfer-learning-course"  # the folder into which the setup cell puts the course
 FETCHED = f"helpers in ./{COURSE}, installed course-extra\n"
+
+STAMPED = "some-university/course_1.0"
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 needs_pip = pytest.mark.skipif(find_spec("pip") is None, reason="pip is not installed")
@@ -42,39 +45,87 @@ def setup_cell(path: Path = PATHS[0]):
     return next(cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
 
 
+@pytest.fixture(scope="module")
+def stamped(tmp_path_factory) -> Path:
+    """The files that hold the address, with one stamped in, whether this course has one yet or not."""
+    folder = copy_of_places(tmp_path_factory.mktemp("stamped"))
+    publish.publish(STAMPED, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def setup_source(stamped) -> str:
+    """The setup cell as a reader meets it on the web."""
+    return setup_cell(stamped / PATHS[0].relative_to(ROOT)).source
+
+
+def copy_of_places(folder: Path) -> Path:
+    (folder / "notebooks" / "solutions").mkdir(parents=True)
+    for path in PLACES:
+        shutil.copy(path, folder / path.relative_to(ROOT))
+    return folder
+
+
 # --- the address ---------------------------------------------------------------------------------------------------
 
 def test_notebooks_and_readme_hold_the_address_of_pyproject():
     tomllib = pytest.importorskip("tomllib", reason="Python 3.10 has no tomllib")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["tool"]["course"]["repository"] == address()
-    for path in [ROOT / "README.md", *PATHS]:
+    for path in PLACES:
         assert set(publish.addresses(path.read_text(encoding="utf-8"))) == {address()}, path.name
 
 
-def test_every_notebook_opens_with_its_own_badge_and_the_readme_has_all():
+def test_every_notebook_opens_with_its_own_badge_and_the_readme_has_all(stamped):
     link = re.compile(r"\[!\[[^]]*Colab\]\(https://colab\.research\.google\.com/assets/colab-badge\.svg\)\]\("
-                      rf"https://colab\.research\.google\.com/github/{address()}/blob/main/notebooks/([^)]*)\)")
+                      rf"https://colab\.research\.google\.com/github/{STAMPED}/blob/main/notebooks/([^)]*)\)")
     for path in PATHS:
-        own = link.match(nbformat.read(path, as_version=4).cells[0].source)[1]
+        own = link.match(nbformat.read(stamped / path.relative_to(ROOT), as_version=4).cells[0].source)[1]
         assert own == path.relative_to(ROOT / "notebooks").as_posix()
-    assert link.findall((ROOT / "README.md").read_text(encoding="utf-8")) == [path.name for path in LESSONS]
+    assert link.findall((stamped / "README.md").read_text(encoding="utf-8")) == [path.name for path in LESSONS]
 
 
-def test_all_setup_cells_are_the_same_short_plain_python():
+def test_all_setup_cells_are_the_same_short_plain_python(stamped):
     cells = [setup_cell(path) for path in PATHS]
     assert {cell.source for cell in cells} == {cells[0].source}
     assert all("setup" in cell.metadata.get("tags", []) for cell in cells)
-    assert len(cells[0].source.splitlines()) <= 15 and ast.parse(cells[0].source)
+    source = setup_cell(stamped / PATHS[0].relative_to(ROOT)).source
+    assert len(source.splitlines()) <= 15 and ast.parse(source) and ast.parse(cells[0].source)
+
+
+def visible(text: str) -> str:
+    """Markdown, or a .cff file, without its comments."""
+    return re.sub(r"(?s:<!--.*?-->)|^# .*$", "", text, flags=re.MULTILINE)
+
+
+def test_what_cannot_work_yet_is_hidden_and_what_can_is_shown(stamped):
+    """A badge whose address nobody knows is a broken one."""
+    for path in PLACES[1:]:
+        text = path.read_text("utf-8")
+        every, shown = publish.addresses(text), publish.addresses(visible(text))
+        cell = [address()] * (path.suffix == ".ipynb")  # the setup cell's, which is no link
+        assert shown == (cell if address() == publish.UNKNOWN else every), path.name
+        text = (stamped / path.relative_to(ROOT)).read_text("utf-8")
+        assert publish.addresses(visible(text)) == [STAMPED] * len(every), path.name
+
+
+def test_the_readme_links_to_the_web_site_as_soon_as_there_is_one(copy):
+    where = "https://some-university.github.io/course_1.0/"
+    publish.publish(STAMPED, copy)
+    before = (copy / "README.md").read_text("utf-8")
+    assert "[on the web](" in before and "[on the web](" not in visible(before)
+    assert publish.publish(STAMPED, copy, site=where) == ["README.md"]
+    assert f"[on the web]({where})" in visible((copy / "README.md").read_text("utf-8"))
+    assert publish.publish(STAMPED, copy, site=where) == []
+    assert publish.publish(STAMPED, copy) == []
+    assert publish.publish(STAMPED, copy, site="https://course.example/") == ["README.md"]
+    assert "[on the web](https://course.example/)" in visible((copy / "README.md").read_text("utf-8"))
 
 
 @pytest.fixture
 def copy(tmp_path):
     """The files that hold the address, in a folder of their own."""
-    (tmp_path / "notebooks" / "solutions").mkdir(parents=True)
-    for path in [ROOT / "pyproject.toml", ROOT / "README.md", *PATHS]:
-        shutil.copy(path, tmp_path / path.relative_to(ROOT))
-    return tmp_path
+    return copy_of_places(tmp_path / "copy")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -82,22 +133,27 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_publish_changes_the_address_and_nothing_else(copy):
-    old, new = address(), "some-university/course_1.0"
+    old, new = address(), "another-university/course"
     before, expected = contents(copy), {}
     for name, data in before.items():
-        for place in (b'repository = "', b"github/", b"github.com/"):
-            data = data.replace(place + old.encode(), place + new.encode())
-        expected[name] = data
+        refusal = rb"no address yet|in the course's own folder"
+        lines = [line for line in data.split(b"\n") if not re.search(refusal, line)]
+        for k, line in enumerate(lines):
+            for place in (b'repository = "', b"github/", b"github.com/", b"codespaces.new/", b"mybinder.org/v2/gh/"):
+                if place + old.encode() in line:
+                    line = re.sub(rb"<!-- | -->|^# ", b"", line.replace(place + old.encode(), place + new.encode()))
+            lines[k] = line
+        expected[name] = b"\n".join(lines)
     assert sorted(publish.publish(new, copy)) == sorted(before)
     assert contents(copy) == expected
     assert publish.publish(new, copy) == []
-    publish.publish(old, copy)
-    assert contents(copy) == before
+    publish.publish(STAMPED, copy)
+    assert publish.publish(new, copy) and contents(copy) == expected
 
 
 @pytest.mark.parametrize("wrong", ["", "owner", "owner/", "/repo", "owner/repo/", "a/b/c", "own er/repo", "-owner/repo",
                                    "https://github.com/owner/repo", "owner/repo.git", "owner/..", "owner/repo\n",
-                                   "own_er/repo", 'owner/re"po', "ö/repo", None])
+                                   publish.UNKNOWN, "own_er/repo", 'owner/re"po', "ö/repo", None])
 def test_a_malformed_address_is_refused(wrong, copy):
     before = contents(copy)
     with pytest.raises(ValueError, match="write it as OWNER/REPO"):
@@ -147,7 +203,7 @@ def github(tmp_path_factory) -> dict[str, str]:
 
 def instead_of_github(folder: Path) -> dict[str, str]:
     return {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{folder.as_uri()}.insteadOf",
-            "GIT_CONFIG_VALUE_0": f"https://github.com/{address()}"}
+            "GIT_CONFIG_VALUE_0": f"https://github.com/{STAMPED}"}
 
 
 @pytest.fixture(scope="module")
@@ -210,41 +266,55 @@ def test_in_a_clone_the_cell_finds_the_helpers_from_any_folder(folder, machine):
 
 @needs_git
 @needs_pip
-def test_alone_the_cell_fetches_and_installs_once(machine, alone, github, wheels):
-    first = machine.run(setup_cell().source, alone, PIP_FIND_LINKS=wheels, **github)
+def test_alone_the_cell_fetches_and_installs_once(machine, alone, github, wheels, setup_source):
+    first = machine.run(setup_source, alone, PIP_FIND_LINKS=wheels, **github)
     assert (first.stdout, first.stderr) == (FETCHED, "")
-    again = machine.run(setup_cell().source, alone, PATH="")
+    again = machine.run(setup_source, alone, PATH="")
     assert (again.stdout, again.stderr) == ("helpers found, no package is missing\n", "")
     assert os.listdir(alone) == [COURSE] and machine.installed() == ["course_extra"]
 
 
 @needs_git
 @pytest.mark.parametrize("git", ["is not installed", "finds no repository"])
-def test_alone_without_git_or_network_the_cell_says_what_to_do(git, machine, alone, tmp_path):
+def test_alone_without_git_or_network_the_cell_says_what_to_do(git, machine, alone, tmp_path, setup_source):
     more = {"PATH": ""} if git == "is not installed" else instead_of_github(tmp_path / "nowhere")
-    said = sentence(machine.run(setup_cell().source, alone, **more))
+    said = sentence(machine.run(setup_source, alone, **more))
     assert said.startswith("RuntimeError: ") and "Install git" in said and "network" in said
+    assert os.listdir(alone) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script, which Windows has no shell for")
+def test_alone_without_an_address_the_cell_says_what_to_do_and_fetches_nothing(machine, alone, tmp_path, setup_source):
+    """Whoever registers the placeholder on GitHub must not get to run code on a reader's machine."""
+    (tmp_path / "git").write_text('#!/bin/sh\ntouch asked\n')
+    (tmp_path / "git").chmod(0o755)
+    without = setup_source.replace("    part = ", "".join(publish.REFUSAL) + "    part = ")
+    assert without != setup_source and setup_cell().source in (without.replace(STAMPED, publish.UNKNOWN),
+                                                        setup_source.replace(STAMPED, address()))
+    said = sentence(machine.run(without, alone, PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}"))
+    assert said == ("RuntimeError: The course has no address yet from which to fetch it: open this notebook in the "
+                    "course's own folder.")
     assert os.listdir(alone) == []
 
 
 @needs_git
 @needs_pip
 @pytest.mark.skipif(os.name == "nt", reason="kills a group of processes, which Windows has not")
-def test_a_clone_that_was_killed_is_not_taken_for_the_course(machine, alone, github, wheels, tmp_path):
+def test_a_clone_that_was_killed_is_not_taken_for_the_course(machine, alone, github, wheels, tmp_path, setup_source):
     """Here git is a script that makes half of the course in the folder that it is given, and hangs."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "git").write_text('#!/bin/sh\nfor folder; do :; done\nmkdir -p "$folder/helpers"\n'
                                           'touch "$folder/helpers/install.py" half\nsleep 60\n')
     (tmp_path / "bin" / "git").chmod(0o755)
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    cell = subprocess.Popen([machine.python, "-c", setup_cell().source], cwd=alone, env=environment(PATH=path),
+    cell = subprocess.Popen([machine.python, "-c", setup_source], cwd=alone, env=environment(PATH=path),
                             start_new_session=True)
     while not (alone / "half").exists():
         assert cell.poll() is None
         time.sleep(0.02)
     os.killpg(cell.pid, signal.SIGKILL)
     cell.wait()
-    run = machine.run(setup_cell().source, alone, PIP_FIND_LINKS=wheels, **github)
+    run = machine.run(setup_source, alone, PIP_FIND_LINKS=wheels, **github)
     assert (run.stdout, run.stderr) == (FETCHED, "")
 
 
@@ -326,13 +396,13 @@ def snapshot() -> dict[str, int]:
 @needs_pip
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.name)
 def test_a_notebook_alone_in_an_empty_folder_runs_and_leaves_torch_as_it_is(path, machine, alone, github, wheels,
-                                                                            tmp_path, monkeypatch):
+                                                                            tmp_path, monkeypatch, stamped):
     """Its cells up to the first figure, as the rest needs minutes; `setup()` and the helpers' assets are among them."""
     kernel = f'{{"argv": ["{machine.python.as_posix()}", "-m", "ipykernel_launcher", "-f", "{{connection_file}}"]'
     (tmp_path / "kernels" / "alone").mkdir(parents=True)
     (tmp_path / "kernels" / "alone" / "kernel.json").write_text(kernel + ', "display_name": "a", "language": "python"}')
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
-    notebook, before = to_the_first_figure(path), snapshot()
+    notebook, before = to_the_first_figure(stamped / path.relative_to(ROOT)), snapshot()
     notebook.cells.append(nbformat.v4.new_code_cell("print(torch.__version__, torch.__file__)"))
     nbformat.write(notebook, alone / path.name)
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="alone", resources={"metadata": {"path": str(alone)}}

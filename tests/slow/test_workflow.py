@@ -1,4 +1,4 @@
-"""The workflow on GitHub runs what the README tells readers to run, where it should, with the packages it should."""
+"""The workflow on GitHub runs what README and CONTRIBUTING say, where it should, with the packages it should."""
 import os
 import re
 import shutil
@@ -14,9 +14,10 @@ JOB = WORKFLOW["jobs"]["tests"]
 MATRIX = JOB["strategy"]["matrix"]
 
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-FIRST = re.search(r"^python3 .*-m pytest$", README, re.MULTILINE)[0]  # the README's test commands
-SECOND = re.search(r"^\.venv/.*-m pytest tests/slow$", README, re.MULTILINE)[0]
+README, CONTRIBUTING, SETUP = ((ROOT / name).read_text(encoding="utf-8") for name in
+                               ("README.md", ".github/CONTRIBUTING.md", "notebooks/SETUP.md"))
+FIRST = re.search(r"^python3 .*-m pytest$", README, re.MULTILINE)[0]  # what readers run
+SECOND = re.search(r"^\.venv/.*-m pytest tests/slow$", CONTRIBUTING, re.MULTILINE)[0]  # what authors run after it
 
 
 def steps(system: str) -> list[str]:
@@ -42,9 +43,9 @@ def test_the_oldest_are_the_floors_of_the_requirements():
     assert "${{ matrix.constraints }} > constraints.txt" in hold["run"] and "PIP_CONSTRAINT=" in hold["run"]
 
 
-def test_macos_runs_the_first_command_and_windows_too_spelt_as_the_readme_says():
+def test_macos_runs_the_first_command_and_windows_too_spelt_as_the_page_on_setting_up_says():
     rule = r"On Windows, write `python` for `python3` and `.venv\Scripts\` for `.venv/bin/`."
-    assert rule in " ".join(README.split())
+    assert rule in " ".join(SETUP.split())
     assert steps("macOS") == [FIRST]
     assert steps("Windows") == [FIRST.replace("python3", "python").replace(".venv/bin/", ".venv/Scripts/")]
 
@@ -66,9 +67,9 @@ def ci(tmp_path):
     """
     if os.name == "nt":
         pytest.skip("a shell script, which Windows has no shell for")
-    for folder in (".ci", "bin"):
+    for folder in (".ci", ".github", "bin"):
         (tmp_path / folder).mkdir()
-    for name in (".ci/run", "README.md"):
+    for name in (".ci/run", "README.md", ".github/CONTRIBUTING.md"):
         shutil.copy(ROOT / name, tmp_path / name)
     for name in ("bash", "sh", "dirname", "rm", "grep", "mkdir", "cp"):
         (tmp_path / "bin" / name).symlink_to(shutil.which(name))
@@ -101,7 +102,7 @@ def test_both_commands_run_and_if_one_fails_so_does_the_run(fails, statuses, ci)
     run = ci("chromium", fails=fails)
     assert called(run) == [*FIRST.split(" && "), *SECOND.split(" && ")]
     assert run.returncode == 1 and run.stdout.count("1 failed") == sum(statuses)
-    assert "first test command ended with status {}, its second with status {}".format(*statuses) in run.stdout
+    assert "README's test command ended with status {}, CONTRIBUTING's with status {}".format(*statuses) in run.stdout
 
 
 def test_packages_that_cannot_be_installed_fail_the_run(ci):
