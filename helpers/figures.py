@@ -281,7 +281,8 @@ def transfer_curves(rows, file=None) -> None:
     if file:
         figure.savefig(file)
     found = {(row.target, row.labels, row.method): round(100 * row.accuracy.estimate) for row in rows}
+    measured = {(target, labels) for target, labels, _ in found}
     told = [f"{target}, {labels or 'all'} per class: " + ", ".join(
         f"{method} {found[target, labels, method]}" for method in METHOD_COLOURS if (target, labels, method) in found)
-        for target in titles for labels in counts]
+        for target in titles for labels in counts if (target, labels) in measured]
     show(figure, f"Accuracy in % by number of labels. {'; '.join(told)}.")

@@ -224,6 +224,16 @@ def test_the_figure_shows_each_accuracy_with_its_interval(measured, monkeypatch,
     assert (tmp_path / "results.png").stat().st_size > 5_000
 
 
+def test_what_was_not_measured_is_no_part_of_the_figures_description(measured, monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "show", lambda *given: shown.append(given))
+    near = evidence.rows()
+    figures.transfer_curves([*near, *(row._replace(target="far", labels=20) for row in near)])
+    accuracies = "scratch 21, frozen 50, full 61, LP-FT 61"
+    assert shown[0][1] == (f"Accuracy in % by number of labels. near, 5 per class: {accuracies}; far, 20 per class: "
+                           f"{accuracies}.")
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"rows": []}', None])
 def test_a_damaged_file_is_said_in_one_sentence(text, monkeypatch, tmp_path):
     if text is not None:
