@@ -1,4 +1,4 @@
-"""The GPU benchmark's results as Markdown tables, one per section, ready for README."""
+"""The GPU benchmark's results as Markdown tables, one per section, ready for notebooks/SPEED.md."""
 from __future__ import annotations
 
 import statistics

@@ -1,4 +1,4 @@
-"""The article's experiment as numbers with their intervals, and as Markdown for README."""
+"""The article's experiment as numbers with their intervals, and as Markdown for notebooks/RESULTS.md."""
 from __future__ import annotations
 
 import math
