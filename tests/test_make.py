@@ -1,6 +1,7 @@
 """The scripts that made the shipped files, on samples small enough for a test."""
 import copy
 import json
+import re
 import shutil
 import sys
 
@@ -205,11 +206,33 @@ def test_an_executed_notebook_keeps_its_outputs_and_no_widget_state(tmp_path):
     nbformat.write(new_notebook(cells=[new_code_cell(WIDGET), new_code_cell("print(6 * 7)")]), path)
     notebooks.execute(path)
     notebook = nbformat.read(path, as_version=4)
-    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert set(notebook.metadata) == {"executed", "kernelspec", "language_info"}
     assert [cell.execution_count for cell in notebook.cells] == [1, 2]
     assert "application/vnd.jupyter.widget-view+json" in notebook.cells[0].outputs[0].data
     assert notebook.cells[1].outputs[0].text == "42\n"
     assert not any("execution" in cell.metadata for cell in notebook.cells)
+
+
+def test_a_notebook_knows_when_and_with_what_its_results_were_made(tmp_path):
+    path, known = tmp_path / "01_a.ipynb", lambda: nbformat.read(path, as_version=4).metadata["executed"]
+    nbformat.write(new_notebook(cells=[new_code_cell("print(6 * 7)")]), path)
+    notebooks.execute(path)
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", known()["date"]) and 0 <= known()["minutes"] < 5
+    assert known()["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert list(known()["versions"]) == ["Python", "torch", "torchvision"]
+
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata["executed"]["date"] = "2020-01-01"
+    nbformat.write(notebook, path)
+    notebooks.execute(path)
+    assert known()["date"] == "2020-01-01", "the results are those of that day"
+    notebooks.tidy(notebook)
+    assert notebook.metadata["executed"]["date"] == "2020-01-01"
+
+    notebook.cells[0].source = "print(6 * 8)"
+    nbformat.write(notebook, path)
+    notebooks.execute(path)
+    assert known()["date"] != "2020-01-01"
 
 
 def test_a_notebook_that_fails_is_left_as_it_was(tmp_path):

@@ -36,6 +36,7 @@ def names(lines: list[str]) -> set[str]:
 
 
 READERS, (BASE, *AUTHORS) = requirements(), requirements("tests/requirements.txt")
+SITE = requirements("notebooks/site/requirements.txt")  # what builds the web site is called, and not imported
 OPTIONAL = {*export.NEEDED, *scale.NEEDED}  # who wants an ONNX file or many GPUs is told to install them; nobody else
 
 
@@ -50,6 +51,7 @@ def packages(*paths: Path) -> set[str]:
 def test_requirements_are_lower_bounds():
     """An exact pin or an upper bound would make pip replace what Colab ships."""
     assert READERS and AUTHORS and BASE == "-r ../requirements.txt"
+    assert set(SITE) <= set(AUTHORS)
     assert [line for line in READERS + AUTHORS if not re.fullmatch(r"[A-Za-z0-9_.-]+>=[0-9.]+", line)] == []
 
 
@@ -73,7 +75,7 @@ def test_nobody_installs_what_they_do_not_need():
     """A reader's packages are used by helpers, or open and test notebooks. ruff is a program that no module imports;
     onnxscript is what torch imports for an ONNX file."""
     assert names(READERS) - packages(*SHARED) - set(install.ELSEWHERE) == set()
-    assert names(AUTHORS) - packages(*TESTS.glob("slow/*.py"), *MAKE) - {"ruff"} - OPTIONAL == set()
+    assert names(AUTHORS) - packages(*TESTS.glob("slow/*.py"), *MAKE) - {"ruff"} - names(SITE) - OPTIONAL == set()
     assert names(READERS) & names(AUTHORS) == set()
 
 

@@ -4,9 +4,11 @@
     python -m helpers.make.notebooks --tidy    # execute nothing, only put structure and metadata in order
     python -m helpers.make.notebooks --blank FOLDER    # a copy of the folder notebooks, without any outputs
 
-A notebook is written back only if every cell ran. Widget state and time stamps are left out: the first makes GitHub
-refuse to show a notebook, the second make every run look like a change. What each cell is in a slide show is worked out
-anew each time, so `jupyter nbconvert --to slides` always gives a deck that agrees with the notebook.
+A notebook is written back only if every cell ran. Widget state and the cells' time stamps are left out: the first makes
+GitHub refuse to show a notebook, the second make every run look like a change. The notebook's metadata say when, with
+what and in how many minutes its results were made; a run that gives the same results leaves that as it is. What each
+cell is in a slide show is worked out anew each time, so `jupyter nbconvert --to slides` always gives a deck that agrees
+with the notebook.
 
 The outputs of a cell that is tagged `result` are folded: JupyterLab shows three dots below a prediction, and the result
 when the reader runs the cell. GitHub, Colab and slides show it at once; for a class there are copies without outputs.
@@ -15,9 +17,13 @@ from __future__ import annotations
 
 import argparse
 import base64
+import copy
+import datetime
+import platform
 import re
 import shutil
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -32,19 +38,26 @@ LONG = 90  # words of prose beyond which the teacher says it, and the class read
 def execute(path: Path) -> None:
     """Run one notebook in its own folder and write it back."""
     notebook = nbformat.read(path, as_version=4)
+    before, start = copy.deepcopy(notebook.cells), time.perf_counter()
     client = NotebookClient(notebook, timeout=900, kernel_name="python3", record_timing=False, store_widget_state=False,
                             coalesce_streams=True, resources={"metadata": {"path": str(path.parent)}})
     client.execute()
     tidy(notebook)
+    if notebook.cells != before or "executed" not in notebook.metadata:
+        notebook.metadata["executed"] = {"date": str(datetime.date.today()),
+                                         "minutes": round((time.perf_counter() - start) / 60, 1),
+                                         "versions": {"Python": platform.python_version()}
+                                         | {name: version(name) for name in ("torch", "torchvision")}}
     nbformat.write(notebook, path)
 
 
 def tidy(notebook) -> None:
     """Give each section a cell of its own to begin in, and each cell nothing but its tags and its place in the slides.
 
-    Everything that depends on the machine or the moment goes.
+    Everything that depends on the machine or the moment goes, but for what `execute` has noted.
     """
-    notebook.metadata = {
+    noted = {name: value for name, value in notebook.metadata.items() if name == "executed"}
+    notebook.metadata = noted | {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
@@ -57,9 +70,10 @@ def tidy(notebook) -> None:
 
 def blank(folder: Path) -> None:
     """Copy the folder `notebooks` to `folder`, which must not exist yet, and take all outputs out of the copies."""
-    shutil.copytree(NOTEBOOKS, folder, ignore=shutil.ignore_patterns(".*"))
+    shutil.copytree(NOTEBOOKS, folder, ignore=shutil.ignore_patterns(".*", "site"))
     for path in folder.rglob("*.ipynb"):
         notebook = nbformat.read(path, as_version=4)
+        notebook.metadata.pop("executed", None)
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
