@@ -48,9 +48,11 @@ def test_links_lead_to_the_sites_pages_else_to_the_repository_else_nowhere(text,
 
 def test_a_link_to_the_glossary_brings_the_explanation_along():
     link = site_links.rewritten("[heads](GLOSSARY.md#head)", NOTEBOOK, "02_inside_vgg.ipynb", None)
-    assert re.fullmatch(r'\[heads\]\(GLOSSARY\.md#head "The last layer, [^"]*\."\)', link)
+    assert re.fullmatch(r'<a class="term" href="GLOSSARY\.html#head" title="The last layer, [^"]*\.">heads</a>', link)
+    link = site_links.rewritten("[heads](../GLOSSARY.md#head)", SOLUTION, "solutions/02_solutions.ipynb", None)
+    assert 'href="../GLOSSARY.html#head"' in link
     found = site_links.explanations()
-    assert len(found) > 50 and not [text for text in found.values() if re.search(r'[][*`"]|Notebook \d|<!--', text)]
+    assert len(found) > 50 and not [text for text in found.values() if re.search(r'[][*`]|Notebook \d|<!--', text)]
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------

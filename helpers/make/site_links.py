@@ -4,6 +4,7 @@ A link to the glossary gets the word's explanation, which shows when a mouse poi
 """
 from __future__ import annotations
 
+import html
 import posixpath
 import re
 from functools import lru_cache
@@ -49,28 +50,29 @@ def rewritten(text: str, path: str, page: str, address: str | None) -> str:
         place = f"#{anchor(unquote(place))}" if place else ""
         if file in ours:
             goal = posixpath.relpath(ours[file], posixpath.dirname(page) or ".") if file != path else ""
-            return f"[{words}]({goal}{place}{hover(file, place)})"
+            known = explanations().get(place.removeprefix("#")) if file == "notebooks/GLOSSARY.md" else None
+            return term(words, f"{goal}{place}", known) if known else f"[{words}]({goal}{place})"
         return f"[{words}](https://github.com/{address}/blob/main/{file})" if address else words
 
     return LINK.sub(link, text)
 
 
-def hover(file: str, place: str) -> str:
-    """The explanation of the glossary's entry `place`, written as a link's title; "" for any other link."""
-    words = explanations().get(place.removeprefix("#")) if file == "notebooks/GLOSSARY.md" else None
-    return f' "{words}"' if words else ""
+def term(words: str, goal: str, explanation: str) -> str:
+    """A link to the glossary, as HTML: older versions of myst-parser lose the title of a link to another page."""
+    goal = goal.replace(".md#", ".html#")
+    return f'<a class="term" href="{goal}" title="{html.escape(explanation)}">{words}</a>'
 
 
 @lru_cache(maxsize=1)
 def explanations() -> dict[str, str]:
-    """What the glossary says of each word, by the word's place in the page, as plain text without quotation marks."""
+    """What the glossary says of each word, by the word's place in the page, as plain text."""
     entries = re.split(r"^### ", GLOSSARY.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     parts = [entry.split("\n\n") for entry in entries]
     return {anchor(name.strip()): plain(text) for name, text, *_ in parts}
 
 
 def plain(text: str) -> str:
-    """Markdown without comments, links, emphasis and quotation marks, and without a notebook's link at its end."""
+    """Markdown without comments, links and emphasis, and without the link to a notebook at its end."""
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r"\s*\[Notebook \d\]\([^)]*\)\s*$", "", text.strip())
-    return " ".join(re.sub(r"\[([^]]*)\]\([^)]*\)|[*`\"]", r"\1", text).split())
+    return " ".join(re.sub(r"\[([^]]*)\]\([^)]*\)|[*`]", r"\1", text).split())
