@@ -20,7 +20,7 @@ import nbformat
 
 from helpers.make.site_lessons import lesson
 from helpers.make.site_links import ROOT, pages, repository, rewritten
-from helpers.make.site_pages import SITE, filled, picture, results, speed, start
+from helpers.make.site_pages import SITE, filled, picture, results, start
 
 OUT = ROOT / "build" / "site"
 NEEDED = {"furo": "furo", "myst-nb": "myst_nb", "sphinx": "sphinx"}  # packages and their modules
@@ -39,7 +39,7 @@ def prepare(folder: Path, figures: Path) -> None:
             nbformat.write(notebook, copy)
         else:
             copy.write_text(rewritten(source.read_text(encoding="utf-8"), path, page, address), encoding="utf-8")
-    own = {"index.md": start(address, figures), "speed.md": speed(address),
+    own = {"index.md": start(address, figures),
            "results.md": filled("results.md", {"picture": picture(figures), **results()})}
     for name, text in own.items():
         (folder / name).write_text(text, encoding="utf-8")

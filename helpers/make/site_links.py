@@ -12,10 +12,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from helpers.make.glossary import GLOSSARY, anchor
-from helpers.make.publish import addresses
+from helpers.make.publish import UNKNOWN, addresses
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-UNKNOWN = "OWNER/REPO"  # the repository's address until somebody has published it
 LINK = re.compile(r"```.*?```|(?<!!)\[((?:`[^`]*`|[^][`])*)\]\(([^)\s]+)\)|`[^`]*`", re.DOTALL)
 OUTSIDE = re.compile(r"[a-z]+:", re.IGNORECASE)
 
@@ -25,7 +24,8 @@ def pages() -> dict[str, str]:
     texts = [*ROOT.glob("notebooks/*.md"), *ROOT.glob("notebooks/[0-9]*.ipynb"),
              *ROOT.glob("notebooks/solutions/[0-9]*.ipynb"), *ROOT.glob("helpers/assets/**/LICENCES.md")]
     paths = sorted(path.relative_to(ROOT).as_posix() for path in texts)
-    return {path: path.removeprefix("notebooks/").removeprefix("helpers/assets/") for path in paths}
+    own = {"notebooks/RESULTS.md": "results.md"}  # the site has a fuller page of results, filled from the same file
+    return {path: own.get(path, path.removeprefix("notebooks/").removeprefix("helpers/assets/")) for path in paths}
 
 
 def repository() -> str | None:

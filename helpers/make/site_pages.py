@@ -1,4 +1,4 @@
-"""The pages of the web site that are filled when it is built: the start, the results and the speed."""
+"""The pages of the web site that are filled when it is built: the start and the results."""
 from __future__ import annotations
 
 import json
@@ -10,7 +10,6 @@ import nbformat
 from helpers import evidence
 from helpers.make.notebooks import NOTEBOOKS
 from helpers.make.site_figures import figure
-from helpers.make.site_links import ROOT, rewritten
 
 SITE = NOTEBOOKS / "site"
 METHODS = evidence.METHODS
@@ -67,12 +66,3 @@ def markdown(cases: list[tuple], heads, rows: list[list[str]]) -> str:
     lines = [["target", "labels per class", *heads], [":--", "--:", *("--:" for _ in heads)],
              *([target, str(labels or "all"), *row] for (target, labels), row in zip(cases, rows, strict=True))]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def speed(address: str | None) -> str:
-    """What the course's documentation says of speed: its section of that name, wherever that stands."""
-    for path in sorted(ROOT.glob("*.md")) + sorted(NOTEBOOKS.glob("*.md")):
-        found = re.search(r"^## Speed\n.*?(?=^## |\Z)", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-        if found:
-            return rewritten(found[0][1:], path.relative_to(ROOT).as_posix(), "speed.md", address)
-    raise ValueError("No Markdown file of the course has a section `## Speed`: put it back, for the site's page.")

@@ -112,7 +112,7 @@ def tab(built):
 # --- what is in the files --------------------------------------------------------------------------------------------
 
 def test_every_text_of_the_course_is_a_page(read):
-    own = {"index.html", "results.html", "speed.html", "search.html"}
+    own = {"index.html", "search.html"}
     assert set(read) == own | {re.sub(r"\.(md|ipynb)$", ".html", page) for page in pages().values()}
 
 
@@ -160,7 +160,7 @@ def test_what_was_predicted_waits_behind_a_click(built):
 
 
 def test_results_and_speed_are_tables(built):
-    for name, words in (("results.html", "LP-FT - frozen"), ("speed.html", "frozen VGG-16")):
+    for name, words in (("results.html", "LP-FT - frozen"), ("SPEED.html", "frozen VGG-16")):
         text = html.unescape((built / name).read_text(encoding="utf-8"))
         assert words in text and "<table" in text
 
