@@ -210,7 +210,7 @@ def test_a_page_that_has_lost_a_place_is_named():
 
 
 def test_results_are_those_of_the_file():
-    found = site_pages.results()
+    found = site_pages.results(None)
     rows = [line.split(" | ") for line in found["accuracies"].splitlines()[2:]]
     for target, labels, *cells in rows:
         for method, cell in zip(site_pages.METHODS, cells, strict=True):
@@ -219,6 +219,7 @@ def test_results_are_those_of_the_file():
             assert cell.startswith(f"{100 * row.accuracy.estimate:.1f} (")
     assert len(rows) == sum(len(site_pages.evidence.label_counts(target)) for target in site_pages.evidence.TARGETS)
     assert len(found["differences"].splitlines()) == len(rows) + 2 and "undecided" in found["differences"]
+    assert "tests.benchmarks.transfer" in found["notes"] and "|" not in found["notes"], "the prose below its table"
 
 
 @pytest.mark.parametrize("number", range(1, 7))

@@ -40,7 +40,7 @@ def prepare(folder: Path, figures: Path) -> None:
         else:
             copy.write_text(rewritten(source.read_text(encoding="utf-8"), path, page, address), encoding="utf-8")
     own = {"index.md": start(address, figures),
-           "results.md": filled("results.md", {"picture": picture(figures), **results()})}
+           "results.md": filled("results.md", {"picture": picture(figures), **results(address)})}
     for name, text in own.items():
         (folder / name).write_text(text, encoding="utf-8")
 

@@ -10,6 +10,7 @@ import nbformat
 from helpers import evidence
 from helpers.make.notebooks import NOTEBOOKS
 from helpers.make.site_figures import figure
+from helpers.make.site_links import rewritten
 
 SITE = NOTEBOOKS / "site"
 METHODS = evidence.METHODS
@@ -47,8 +48,8 @@ def picture(figures: Path) -> str:
     return figure(evidence.FILE.with_name("results.png").read_bytes(), CURVES, "results", figures, "figures/")
 
 
-def results() -> dict[str, str]:
-    """The tables of the results, and how they were made, from the file that ships."""
+def results(address: str | None) -> dict[str, str]:
+    """The tables of the results, and how they were made, from the file that ships; and the course's notes on them."""
     found = json.loads(evidence.FILE.read_text(encoding="utf-8"))
     counts = {target: evidence.label_counts(target) for target in evidence.TARGETS}
     cases = [(target, labels) for target in counts for labels in reversed(counts[target])]
@@ -57,8 +58,14 @@ def results() -> dict[str, str]:
     differences = [[str(evidence.difference(*case, *pair)).replace(" points", "") for pair in PAIRS] for case in cases]
     epochs = ", ".join(f"{method} {number}" for method, number in found["settings"]["epochs"].items())
     return {"settings": f"Epochs: {epochs}. Torch {found['torch']}, on {' and '.join(found['settings']['device'])}.",
+            "notes": rewritten(notes(), "notebooks/RESULTS.md", "results.md", address),
             "accuracies": markdown(cases, METHODS, accuracies),
             "differences": markdown(cases, [" - ".join(pair) for pair in PAIRS], differences)}
+
+
+def notes() -> str:
+    """What the course's own page of results says below its table."""
+    return re.split(r"^\|.*\n", (NOTEBOOKS / "RESULTS.md").read_text(encoding="utf-8"), flags=re.MULTILINE)[-1].strip()
 
 
 def markdown(cases: list[tuple], heads, rows: list[list[str]]) -> str:
