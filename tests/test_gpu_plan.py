@@ -203,3 +203,17 @@ def test_a_mirror_is_asked_first(tmp_path, monkeypatch):
     stl10_folds.fetch(tmp_path)
     assert stl10.folds(tmp_path).shape == (10, 5)
     assert stl10.folds(tmp_path)[0].tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("best", [1e-4, 3e-3, 3e-2])
+def test_the_search_ends_between_two_worse_rates(best):
+    rates, asked = stl10_experiment.RATES, []
+    place = rates.index(best)
+
+    def score(rate):
+        asked.append(rate)
+        return -abs(rates.index(rate) - place)
+
+    scores = stl10_experiment.searched(score, 3e-3)
+    assert max(scores, key=scores.get) == best and {rates[place - 1], rates[place + 1]} <= set(scores)
+    assert len(asked) == len(set(asked)) == len(scores)

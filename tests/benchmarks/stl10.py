@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,7 @@ from helpers.preprocess import Preprocess
 from helpers.training import fit
 from tests.benchmarks import card, gpu_world, stl10_folds, stl10_table
 from tests.benchmarks.ledger import Ledger, write_json
-from tests.benchmarks.transfer import RECIPE, searched
+from tests.benchmarks.transfer import RATES, RECIPE
 
 BUILD = Path("build")
 FIRST = {"frozen": 3e-3, "full": 3e-5, "LP-FT": 3e-5, "scratch": 1e-3}  # the rate that is tried first
@@ -166,6 +167,17 @@ def chosen(size: int, fold: int | None, method: str, settings: Settings, ledger:
         known = [ledger.add(kind="rate", size=size, fold=fold, method=method, rate=max(scores, key=scores.get),
                             validation={f"{rate:g}": value for rate, value in sorted(scores.items())})]
     return known[-1]["rate"]
+
+
+def searched(score: Callable[[float], float], first: float) -> dict[float, float]:
+    """Scores by rate: of `first` and its neighbours, and further until the best has a neighbour on either side."""
+    scores: dict[float, float] = {}
+    wanted = {first}
+    while wanted:
+        scores |= {rate: score(rate) for rate in sorted(wanted)}
+        place = RATES.index(max(scores, key=scores.get))
+        wanted = set(RATES[max(0, place - 1):place + 2]) - set(scores)
+    return scores
 
 
 def main() -> None:
