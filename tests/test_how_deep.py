@@ -44,11 +44,13 @@ def test_depth_counts_the_layers_of_any_network(names):
 
 def test_every_comparison_has_three_draws_or_more_and_counts_their_luck(names):
     right, exam, things = (names[name] for name in ("right", "exam", "things"))
-    assert len(set(names["DRAWS"])) >= 3 and len(right) == 6
+    assert len(set(names["DRAWS"])) >= 3 and len(right) == 6 + len(names["NETWORKS"]) == 6 + len(names["there"])
     assert {len(rows) for rows in right.values()} == {len(names["DRAWS"])} <= set(STUDENT)
     pairs = {(words, "head"): lead for words, (lead, _) in names["leads"].items()}
     pairs |= {(name, "everything"): lead for name, (lead, _) in names["ways"].items()}
-    assert len(pairs) == 5
+    first, *others = names["there"]
+    pairs |= {(name, first): names["compare"](name, first)[0] for name in others}
+    assert len(pairs) == 5 + len(others) and others
     for (a, b), lead in pairs.items():
         assert lead == both_kinds(right[a], right[b], exam.labels, things)
 
@@ -84,3 +86,10 @@ def test_what_is_kept_gives_the_answers_of_the_whole_network(names):
 def test_the_exam_has_an_image_of_each_thing_and_no_class_with_a_single_one(names):
     assert names["exam"].labels.bincount().tolist() == [3, 2] and len(set(names["things"])) == 5
     assert len(names["quiz"]) == 6 and {len(one) for one in names["lessons"].values()} == {9}
+
+
+def test_a_network_with_its_batch_norm_folded_answers_as_before(names):
+    """The control among the backbones: what differs between the two is rounding."""
+    assert torch.equal(names["right"]["pocket_vgg"], names["right"]["pocket_vgg_bn"])
+    assert names["best"]["pocket_vgg"] == names["best"]["pocket_vgg_bn"]
+    assert set(names["cost"]) == set(names["sizes"]) == set(names["there"])
