@@ -37,6 +37,27 @@ def browser():
         opened.close()
 
 
+def free_port() -> int:
+    """A port of this machine that nobody uses."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@contextmanager
+def served(folder: Path):
+    """The address, with "/" at its end, under which a web server of its own shows the files of `folder`."""
+    port = free_port()
+    server = subprocess.Popen([sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory",
+                               str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, 30, "the server answers")
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        server.kill()
+        server.wait()
+
+
 class Lab:
     """A JupyterLab server that shows `folder` and knows nothing of its user: own settings, own workspaces, no news.
 
@@ -48,9 +69,7 @@ class Lab:
         settings = private / "config/lab/user-settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
         settings.parent.mkdir(parents=True)
         settings.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.address, self.token, self.log = f"http://127.0.0.1:{port}", secrets.token_hex(16), private / "lab.log"
         own = {name: str(private / name.lower()) for name in ("JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
         environment = {"TL_TRACK": "pocket", **os.environ, **own, "JUPYTER_CONFIG_DIR": str(private / "config")}

@@ -6,9 +6,6 @@ import base64
 import io
 import json
 import re
-import socket
-import subprocess
-import sys
 import time
 from importlib.util import find_spec
 from types import SimpleNamespace
@@ -59,32 +56,22 @@ def site(taken, tmp_path_factory):
 @pytest.fixture(scope="module")
 def shown(site):
     """The page on a phone: `.page`; `.asked`, all addresses that it asked for; `.seconds`, until it was ready."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory",
-                               str(site)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    asked, here = [], f"http://127.0.0.1:{port}/"
+    asked = []
 
     def only_here(route):
         asked.append(route.request.url)
         route.continue_() if route.request.url.startswith(here) else route.abort()
 
-    try:
-        browser.wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, 30, "the server answers")
-        with browser.browser() as opened:
-            phone = opened.new_context(viewport=browser.PHONE, is_mobile=True, has_touch=True, device_scale_factor=2)
-            phone.route("**/*", only_here)
-            tab, said = phone.new_page(), []
-            tab.on("console", lambda message: said.append(message.text))
-            tab.on("pageerror", lambda error: said.append(str(error)))
-            start = time.monotonic()
-            tab.goto(here)
-            tab.get_by_text("Ready.").wait_for(timeout=60_000)
-            yield SimpleNamespace(page=tab, asked=asked, here=here, said=said, seconds=time.monotonic() - start)
-    finally:
-        server.kill()
-        server.wait()
+    with browser.served(site) as here, browser.browser() as opened:
+        phone = opened.new_context(viewport=browser.PHONE, is_mobile=True, has_touch=True, device_scale_factor=2)
+        phone.route("**/*", only_here)
+        tab, said = phone.new_page(), []
+        tab.on("console", lambda message: said.append(message.text))
+        tab.on("pageerror", lambda error: said.append(str(error)))
+        start = time.monotonic()
+        tab.goto(here)
+        tab.get_by_text("Ready.").wait_for(timeout=60_000)
+        yield SimpleNamespace(page=tab, asked=asked, here=here, said=said, seconds=time.monotonic() - start)
 
 
 def probabilities(taken, pixels: torch.Tensor) -> torch.Tensor:

@@ -4,9 +4,6 @@ Screenshots go to build/screenshots, to be looked at.
 """
 import html
 import re
-import socket
-import subprocess
-import sys
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
@@ -80,33 +77,23 @@ def read(built):
 @pytest.fixture(scope="module")
 def tab(built):
     """A page of Chromium: `tab.visit(name, width, theme)`; `tab.said`, what it had to complain about."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory",
-                               str(built)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    here = f"http://127.0.0.1:{port}/"
-    try:
-        browser.wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, 30, "the server answers")
-        with browser.browser() as opened:
-            page = opened.new_page(reduced_motion="reduce")
-            page.said = []
-            page.on("console", lambda message: page.said.append(message.text) if message.type == "error" else None)
-            page.on("pageerror", lambda error: page.said.append(str(error)))
-            page.on("request", lambda request: page.said.append(request.url) if not request.url.startswith(
-                (here, "data:")) else None)
+    with browser.served(built) as here, browser.browser() as opened:
+        page = opened.new_page(reduced_motion="reduce")
+        page.said = []
+        page.on("console", lambda message: page.said.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("request", lambda request: page.said.append(request.url) if not request.url.startswith(
+            (here, "data:")) else None)
 
-            def visit(name: str, width: int = 1280, theme: str = "light") -> None:
-                page.said.clear()
-                page.emulate_media(media="screen", color_scheme=theme)
-                page.set_viewport_size({"width": width, "height": 800})
-                page.goto(here + name)
-                page.evaluate(OPEN)
+        def visit(name: str, width: int = 1280, theme: str = "light") -> None:
+            page.said.clear()
+            page.emulate_media(media="screen", color_scheme=theme)
+            page.set_viewport_size({"width": width, "height": 800})
+            page.goto(here + name)
+            page.evaluate(OPEN)
 
-            page.visit = visit
-            yield page
-    finally:
-        server.terminate()
+        page.visit = visit
+        yield page
 
 
 # --- what is in the files --------------------------------------------------------------------------------------------
