@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from helpers.fetch import stl10
-from tests.benchmarks import gpu, gpu_tables, stl10_folds, stl10_table
+from tests.benchmarks import gpu, gpu_tables, stl10_folds, stl10_table, transfer
 from tests.benchmarks import stl10 as stl10_experiment
 from tests.benchmarks.gpu import SECTIONS, Section
 from tests.benchmarks.ledger import Ledger
@@ -207,7 +207,7 @@ def test_a_mirror_is_asked_first(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("best", [1e-4, 3e-3, 3e-2])
 def test_the_search_ends_between_two_worse_rates(best):
-    rates, asked = stl10_experiment.RATES, []
+    rates, asked = transfer.RATES, []
     place = rates.index(best)
 
     def score(rate):

@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
 
 from helpers.fetch.weights import weights_cached
-from tests.benchmarks.measure import TASKS
+from tests.benchmarks.gpu_tables import spread
+from tests.benchmarks.measure import TASKS, in_own_process
 
 OUT = Path("build/benchmarks.json")
 SIDES = ("recipe", "ours")
@@ -28,14 +26,8 @@ RATES = {"recipe": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1), "ours": (3e-5, 1e-4, 3e-4, 1e
 
 def measure(task: str, side: str, seed: int, lr: float | None = None) -> dict:
     """One run in a process of its own: "seconds", "accuracy" (0 to 1), "memory" (bytes)."""
-    command = [sys.executable, "-m", "tests.benchmarks.measure", task, side, "--seed", str(seed)]
-    command += ["--lr", str(lr)] if lr else []
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-
-
-def summary(values: list[float]) -> str:
-    """Mean ± standard deviation."""
-    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values) if len(values) > 1 else 0:.1f}"
+    rate = ["--lr", str(lr)] if lr else []
+    return in_own_process("tests.benchmarks.measure", task, side, "--seed", str(seed), *rate)
 
 
 def row(task: str, pairs: list[dict]) -> str:
@@ -43,8 +35,8 @@ def row(task: str, pairs: list[dict]) -> str:
     column = lambda side, name, unit=1: [pair[side][name] * unit for pair in pairs]
     ratios = [recipe / ours for recipe, ours in zip(column("recipe", "seconds"), column("ours", "seconds"),
                                                     strict=True)]
-    cells = [task, *(summary(column(side, "seconds")) for side in SIDES), f"**{summary(ratios)}**",
-             *(summary(column(side, "accuracy", 100)) for side in SIDES),
+    cells = [task, *(spread(column(side, "seconds"), ".1f") for side in SIDES), f"**{spread(ratios, '.1f')}**",
+             *(spread(column(side, "accuracy", 100), ".1f") for side in SIDES),
              *(f"{max(column(side, 'memory', 1e-6)):,.0f}" for side in SIDES)]
     return "| " + " | ".join(cells) + " |"
 

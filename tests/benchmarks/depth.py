@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -26,8 +24,9 @@ from helpers.images import ImageSplit
 from helpers.preprocess import Preprocess
 from helpers.training import fit
 from tests.benchmarks import usual_recipe
-from tests.benchmarks.__main__ import summary
+from tests.benchmarks.gpu_tables import spread
 from tests.benchmarks.ledger import write_json
+from tests.benchmarks.measure import in_own_process
 
 CUTS = {"last two blocks": 16, "last block": 23, "classifier": 30}  # slot of `features` below which all is frozen
 PER_CLASS, VAL_PER_CLASS, EPOCHS = 20, 5, 5
@@ -79,8 +78,7 @@ def run(side: str, seed: int) -> float:
 
 def measure(side: str, seed: int) -> float:
     """`run` in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.depth", "--side", side, "--seed", str(seed)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    return in_own_process("tests.benchmarks.depth", "--side", side, "--seed", str(seed))
 
 
 def main() -> None:
@@ -97,7 +95,7 @@ def main() -> None:
         pairs.append({side: measure(side, seed) for side in SIDES})
         print(", ".join(f"{side} {seconds:.0f} s" for side, seconds in pairs[-1].items()), flush=True)
     print(f"{len(CUTS)} depths, {10 * PER_CLASS} images, {EPOCHS} epochs: the course is "
-          f"{summary([pair['usual'] / pair['ours'] for pair in pairs])} times as fast")
+          f"{spread([pair['usual'] / pair['ours'] for pair in pairs], '.1f')} times as fast")
     write_json(OUT, {"pairs": pairs, "torch": torch.__version__, "threads": torch.get_num_threads()})
 
 

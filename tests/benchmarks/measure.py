@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -75,6 +77,13 @@ def peak_memory() -> int:
     unit = 1 if sys.platform == "darwin" else 1024
     own, worker = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return unit * max(own, worker)
+
+
+def in_own_process(module: str, *arguments: str, **environment: str):
+    """What `python -m module arguments` prints last, one line of JSON; `environment` is added to this process's own."""
+    done = subprocess.run([sys.executable, "-m", module, *arguments], check=True, capture_output=True, text=True,
+                          env=os.environ | environment)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def main() -> None:

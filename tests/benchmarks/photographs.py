@@ -16,8 +16,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -27,7 +25,7 @@ from PIL import Image, ImageFilter, ImageOps
 from sklearn.datasets import load_sample_images
 
 from helpers import album, photographs
-from tests.benchmarks.measure import peak_memory
+from tests.benchmarks.measure import in_own_process, peak_memory
 
 FOLDER = Path("build/photographs")
 WIDE, HIGH = 4000, 3000  # pixels
@@ -88,9 +86,8 @@ def measure(side: str, files: dict[str, list[Path]]) -> dict:
 
 def alone(side: str, folder: Path, most: int, cache: str) -> dict:
     """`measure` of the first files of a folder, in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.photographs", "--one", side, str(folder), "--files", str(most)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "TL_CACHE": cache})
-    return json.loads(done.stdout.splitlines()[-1])
+    return in_own_process("tests.benchmarks.photographs", "--one", side, str(folder), "--files", str(most),
+                          TL_CACHE=cache)
 
 
 def by_class(folder: Path, most: int) -> dict[str, list[Path]]:

@@ -37,7 +37,7 @@ from helpers.preprocess import Preprocess
 from helpers.training import fit
 from tests.benchmarks import card, gpu_world, stl10_folds, stl10_table
 from tests.benchmarks.ledger import Ledger, write_json
-from tests.benchmarks.transfer import RATES, RECIPE
+from tests.benchmarks.transfer import RECIPE, beside
 
 BUILD = Path("build")
 FIRST = {"frozen": 3e-3, "full": 3e-5, "LP-FT": 3e-5, "scratch": 1e-3}  # the rate that is tried first
@@ -175,8 +175,7 @@ def searched(score: Callable[[float], float], first: float) -> dict[float, float
     wanted = {first}
     while wanted:
         scores |= {rate: score(rate) for rate in sorted(wanted)}
-        place = RATES.index(max(scores, key=scores.get))
-        wanted = set(RATES[max(0, place - 1):place + 2]) - set(scores)
+        wanted = beside(max(scores, key=scores.get)) - set(scores)
     return scores
 
 

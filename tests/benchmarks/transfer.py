@@ -109,13 +109,18 @@ def chosen(scores: dict[int, dict[float, float]], number: int) -> float:
     return max(sorted(judges[0]), key=lambda rate: sum(own[rate] for own in judges))
 
 
+def beside(rate: float) -> set[float]:
+    """The rate, and the next one of RATES on either side."""
+    place = RATES.index(rate)
+    return set(RATES[max(0, place - 1):place + 2])
+
+
 def wanted(scores: dict[int, dict[float, float]], first: float) -> set[float]:
     """The rates to try next: `first`; then whatever is beside a chosen one and has not been tried."""
     tried = set(scores[SEARCH[0]])
     if not tried:
         return {first}
-    places = {RATES.index(chosen(scores, number)) for number in range(FOLDS)}
-    return {rate for place in places for rate in RATES[max(0, place - 1):place + 2]} - tried
+    return set().union(*(beside(chosen(scores, number)) for number in range(FOLDS))) - tried
 
 
 def trainings(name: str, labels: int | None, method: str) -> dict[tuple[int, float], dict]:
