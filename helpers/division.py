@@ -52,9 +52,8 @@ def _dealt(leaders: np.ndarray, rng: np.random.RandomState) -> dict[int, str]:
     lacks["train"] = len(leaders) - lacks["val"] - lacks["test"]
     given: dict[int, str] = {}
     for left, k in zip(range(len(order), 0, -1), order, strict=True):
-        short = {split: least - list(given.values()).count(split) for split, least in LEAST.items()}
-        needy = [split for split, number in short.items() if number > 0]
-        split = max(needy if sum(short[split] for split in needy) == left else SPLITS, key=lacks.__getitem__)
+        owed = [split for split, least in LEAST.items() for _ in range(least - list(given.values()).count(split))]
+        split = max(owed if len(owed) == left else SPLITS, key=lacks.__getitem__)
         given[int(groups[k])] = split
         lacks[split] -= sizes[k]
     return given

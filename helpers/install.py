@@ -27,15 +27,14 @@ def install_missing() -> str:
     Raises:
         RuntimeError: torch, torchvision or numpy is not there, or pip failed; the message says what to do.
     """
-    lines = [line.split("#")[0].strip() for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines()]
-    required = {re.match(r"[\w.-]+", line)[0]: line for line in lines if line}
-    missing = [name for name in required if name not in ELSEWHERE and version(name) is None]
+    needed = required()
+    missing = [name for name in needed if name not in ELSEWHERE and version(name) is None]
     if fixed := [name for name in missing if name in FIXED]:
         raise RuntimeError(f"This Python lacks {' and '.join(fixed)}, which the course never installs from a notebook: "
                            "open the notebook in the environment that the README's first command makes, or on Colab.")
     if not missing:
         return "no package is missing"
-    wanted = [required[name] for name in missing] + [f"{name}=={version(name)}" for name in FIXED]
+    wanted = [needed[name] for name in missing] + [f"{name}=={version(name)}" for name in FIXED]
     pip = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *wanted], capture_output=True, text=True)
     if pip.returncode != 0:
         reasons = re.findall(r"(?im)^error: *(.+)", pip.stderr) or pip.stderr.splitlines()[-1:]
@@ -43,6 +42,12 @@ def install_missing() -> str:
                            "connection and run this cell again.")
     importlib.invalidate_caches()
     return f"installed {', '.join(missing)}"
+
+
+def required() -> dict[str, str]:
+    """The lines of `requirements.txt` by the name of the package, comments left out."""
+    lines = [line.split("#")[0].strip() for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines()]
+    return {re.match(r"[\w.-]+", line)[0]: line for line in lines if line}
 
 
 def version(name: str) -> str | None:

@@ -10,7 +10,7 @@ import os
 import platform
 import re
 
-from helpers.install import REQUIREMENTS, version
+from helpers.install import REQUIREMENTS, required, version
 
 SAID = ("TL_TRACK", "TL_DEVICE")  # of these variables the value is told, of the others only that they are set
 HIDDEN = ("TL_CACHE", "TL_MIRROR")
@@ -30,8 +30,7 @@ def course() -> str:
 
 def packages() -> str:
     """The packages of requirements.txt, each with its version, or "missing"."""
-    names = re.findall(r"^[\w.-]+", REQUIREMENTS.read_text(encoding="utf-8"), re.MULTILINE)
-    return ", ".join(f"{name} {version(name) or 'missing'}" for name in names)
+    return ", ".join(f"{name} {version(name) or 'missing'}" for name in required())
 
 
 def variables() -> str:

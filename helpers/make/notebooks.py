@@ -23,11 +23,12 @@ import platform
 import re
 import shutil
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+
+from helpers.install import version
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent.parent / "notebooks"
 
