@@ -142,9 +142,9 @@ def test_shares_do_all_of_the_work_once(quick, monkeypatch):
     monkeypatch.setattr(transfer, "LABELS", (5, 1))
     transfer.measure(0, 2)
     half = len(quick)
-    assert transfer.trainings("near", 1, "full") and not transfer.trainings("near", 5, "full")
+    assert transfer.trainings("near", 5, "full") and not transfer.trainings("near", 1, "full")
     transfer.measure(1, 2)
-    assert len(quick) == 2 * half and transfer.trainings("near", 5, "full")
+    assert len(quick) == 2 * half and transfer.trainings("near", 1, "full")
 
 
 def test_longer_and_shorter_trainings_take_the_rates_of_the_table(quick, monkeypatch, tmp_path):
