@@ -149,19 +149,23 @@ def test_shares_do_all_of_the_work_once(quick, monkeypatch):
 
 def test_longer_and_shorter_trainings_take_the_rates_of_the_table(quick, monkeypatch, tmp_path):
     monkeypatch.setattr(patience, "RUNS", tmp_path / "patience.jsonl")
-    monkeypatch.setattr(patience, "LABELS", 5)
+    monkeypatch.setattr(transfer, "LABELS", patience.LABELS)
     with pytest.raises(SystemExit, match="^Measure near with 5 labels first: python -m tests.benchmarks.transfer$"):
-        patience.report()
+        patience.measure(0, 1)
     transfer.measure(0, 1)
     quick.clear()
-    found = patience.report()
-    assert [row["epochs"] for row in found["rows"]] == [5, 20, 80, 2, 8, 32]
-    assert sorted(quick) == sorted((method, fold, 3e-3, epochs) for method, epochs in (
-        ("scratch", 5), ("scratch", 80), ("full", 2), ("full", 32)) for fold in range(folds.FOLDS))
-    leads = [round(lead["difference"], 1) for lead in found["leads"]]
-    assert leads == [0.4, 0.4, 0.1] and all(lead["low"] < lead["difference"] < lead["high"] for lead in found["leads"])
+    patience.measure(0, 2)
+    half = len(quick)
+    patience.measure(1, 2)
+    assert half == len(quick) / 2 and len(quick) == 4 * folds.FOLDS
+    assert set(quick) == {("scratch", fold, 3e-3, epochs) for epochs in (5, 80) for fold in range(folds.FOLDS)}
     quick.clear()
-    assert patience.report() == found and not quick, "nothing is trained twice"
+    found = patience.report()
+    assert not quick, "nothing is trained twice"
+    assert [(row["labels"], row["epochs"]) for row in found["rows"]] == [(n, e) for n in (5, None) for e in (5, 20, 80)]
+    leads = [row["lead"] for row in found["rows"]]
+    assert [round(lead["difference"], 1) for lead in leads] == [0.4, 0.4, 0.1] * 2
+    assert all(lead["low"] < lead["difference"] < lead["high"] for lead in leads)
 
 
 def test_frozen_and_lpft_start_from_one_head(monkeypatch):

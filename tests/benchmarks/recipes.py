@@ -32,7 +32,7 @@ WEIGHTS = "IMAGENET1K_FEATURES"
 RATES = {"frozen": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2), "full": (1e-5, 3e-5, 1e-4, 3e-4), "LP-FT": (1e-5, 3e-5, 1e-4, 3e-4),
          "scratch": (3e-5, 1e-4, 3e-4, 1e-3), "scratch, batch norm": (1e-4, 3e-4, 1e-3, 3e-3)}
 LABELS, EPOCHS, BATCH, VIEWS, DRAWS = 12, 6, 16, 4, (0, 1)
-RUNS = Path("build/recipes.jsonl")
+RUNS = Path(__file__).parent / "measured/recipes.jsonl"
 
 
 def network(method: str, seed: int, classes: int = 10) -> nn.Module:
