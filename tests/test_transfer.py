@@ -247,6 +247,17 @@ def test_a_damaged_file_is_said_in_one_sentence(text, monkeypatch, tmp_path):
         evidence.rows()
 
 
+def test_what_ships_is_what_the_kept_trainings_give():
+    """Every accuracy and every difference: anyone can count them again, from the answers of each network."""
+    shipped, counted = json.loads(evidence.FILE.read_text(encoding="utf-8")), transfer.report()
+    for part, key, name in (("rows", "method", "accuracy"), ("differences", "pair", "difference")):
+        again = {(one["target"], one["labels"], str(one[key])): one for one in counted[part]}
+        for one in shipped[part]:
+            same = again[one["target"], one["labels"], str(one[key])]
+            assert [one[end] for end in (name, "low", "high")] == pytest.approx(
+                [same[end] for end in (name, "low", "high")])
+
+
 def test_the_page_of_results_has_the_table_that_ships():
     """Of the numbers as they were measured, each row as `table` writes it."""
     rows = [line for line in transfer.table(json.loads(evidence.FILE.read_text(encoding="utf-8"))).splitlines()
@@ -259,8 +270,8 @@ def test_the_readme_has_three_results_of_those_that_ship():
     section = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## Three results\n")[1].split("\n## ")[0]
     found = json.loads(evidence.FILE.read_text(encoding="utf-8"))
     said = {(d["target"], d["labels"], *d["pair"]): d["text"] for d in found["differences"]}
-    asked = [("near", None, "full", "scratch"), ("near", None, "frozen", "scratch"), ("near", None, "full", "frozen"),
-             ("near", 1, "full", "frozen"), ("far", 20, "full", "frozen")]
+    asked = [("near", None, "full", "scratch"), ("near", 5, "full", "scratch"), ("near", None, "full", "frozen"),
+             ("near", 5, "full", "frozen"), ("far", 5, "full", "scratch"), ("far", 5, "frozen", "scratch")]
     text = " ".join(section.split())
     assert [said[one] for one in asked] == re.findall(r"\S+ points \([^)]*\): \w+", text)
     near = {row["method"]: row["accuracy"] for row in found["rows"] if (row["target"], row["labels"]) == ("near", None)}
