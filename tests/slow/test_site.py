@@ -181,6 +181,20 @@ def test_search_finds_a_word_in_the_lessons(tab):
 
 
 @in_browser
+def test_nothing_moves_for_a_reader_who_has_asked_for_less_motion(tab):
+    """Else axe sees colours half-way: cells fade in where they are unfolded."""
+    tab.visit(LESSONS[0])
+    moving = "() => document.getAnimations().length"
+    assert tab.evaluate(moving) == 0
+    tab.emulate_media(reduced_motion="no-preference")
+    try:
+        tab.reload()
+        assert tab.evaluate(f"() => {{ ({OPEN})(); return ({moving})(); }}") > 0, "the test sees what moves"
+    finally:
+        tab.emulate_media(reduced_motion="reduce")
+
+
+@in_browser
 def test_a_page_that_is_too_wide_would_be_noticed(tab):
     tab.visit("index.html", 390)
     tab.evaluate("document.querySelector('article p').style.width = '500px'")
