@@ -1,4 +1,5 @@
-"""What was measured beforehand: every network of `tests.benchmarks.transfer`, which wrote the file that is read here.
+"""What was measured beforehand: every network of `tests.benchmarks.transfer`, which wrote the file that is read here,
+and of `tests.benchmarks.patience`, which wrote another.
 
 One row for each target, number of labels and method; accuracies are class-balanced and pooled over five folds, in which
 every thing is examined once. A lesson shows these numbers beside a few that it measures itself.
@@ -14,6 +15,7 @@ from helpers.intervals import Difference, Interval
 from helpers.shipped import damaged
 
 FILE = Path(__file__).resolve().parent / "assets" / "transfer.json"
+PATIENCE = FILE.with_name("patience.json")
 TARGETS = {"near": "coloured drawings", "middle": "pictograms", "far": "letters"}
 METHODS = ("scratch", "frozen", "full", "LP-FT")
 
@@ -29,22 +31,41 @@ class Row(NamedTuple):
     rates: tuple[float, ...]  # the peak learning rate that each fold chose
 
 
-@functools.lru_cache(maxsize=1)
-def _document() -> dict:
+class Longer(NamedTuple):
+    """A network from scratch that was trained for a shorter or a longer time than in `rows`."""
+
+    target: str  # one of TARGETS
+    labels: int | None  # per class; None: all that there are
+    epochs: int
+    accuracy: Interval
+    lead: Difference  # of *full*, which was trained as in `rows`, in pairs on the same exams
+
+
+@functools.lru_cache(maxsize=2)
+def _document(file: Path) -> dict:
     try:
-        document = json.loads(FILE.read_text(encoding="utf-8"))
+        document = json.loads(file.read_text(encoding="utf-8"))
         if not document["rows"]:
             raise ValueError("empty")
         return document
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise damaged(FILE) from error
+        raise damaged(file) from error
 
 
 @functools.lru_cache(maxsize=1)
 def rows() -> tuple[Row, ...]:
     """All results."""
     return tuple(Row(row["target"], row["labels"], row["method"], Interval(row["accuracy"], row["low"], row["high"]),
-                     tuple(row["folds"]), tuple(row["rates"])) for row in _document()["rows"])
+                     tuple(row["folds"]), tuple(row["rates"])) for row in _document(FILE)["rows"])
+
+
+@functools.lru_cache(maxsize=1)
+def longer() -> tuple[Longer, ...]:
+    """What a network from scratch gains by more epochs, with few labels and with all, from few epochs to many."""
+    found = _document(PATIENCE)
+    return tuple(Longer(found["target"], row["labels"], row["epochs"],
+                        Interval(row["accuracy"], row["low"], row["high"]), Difference(*row["lead"].values()))
+                 for row in found["rows"])
 
 
 def result(target: str, labels: int | None, method: str) -> Row:
@@ -71,7 +92,7 @@ def difference(target: str, labels: int | None, a: str, b: str) -> Difference:
 
     Raises `ValueError` if that was not measured.
     """
-    for row in _document()["differences"]:
+    for row in _document(FILE)["differences"]:
         if (row["target"], row["labels"], row["pair"]) == (target, labels, [a, b]):
             return Difference(row["difference"], row["low"], row["high"])
         if (row["target"], row["labels"], row["pair"]) == (target, labels, [b, a]):

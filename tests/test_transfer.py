@@ -167,6 +167,15 @@ def test_longer_and_shorter_trainings_take_the_rates_of_the_table(quick, monkeyp
     assert [round(lead["difference"], 1) for lead in leads] == [0.4, 0.4, 0.1] * 2
     assert all(lead["low"] < lead["difference"] < lead["high"] for lead in leads)
 
+    (tmp_path / "patience.json").write_text(json.dumps(found))
+    monkeypatch.setattr(evidence, "PATIENCE", tmp_path / "patience.json")
+    evidence.longer.cache_clear()
+    read = evidence.longer()
+    evidence.longer.cache_clear()
+    assert [(one.target, one.labels, one.epochs) for one in read][:2] == [("near", 5, 5), ("near", 5, 20)]
+    assert all((one.lead.low, one.lead.high) == (lead["low"], lead["high"]) and one.lead.word == "higher"
+               for one, lead in zip(read, leads, strict=True))
+
 
 def test_frozen_and_lpft_start_from_one_head(monkeypatch):
     """One training, of a few pictures, for each way to learn: what counts is there, and only *scratch* is random."""
@@ -263,6 +272,14 @@ def test_the_page_of_results_has_the_table_that_ships():
     rows = [line for line in transfer.table(json.loads(evidence.FILE.read_text(encoding="utf-8"))).splitlines()
             if line.startswith("|")]
     assert len(rows) > 4 and "\n".join(rows) in (ROOT / "notebooks/RESULTS.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_results_says_what_patience_gave():
+    text = " ".join((ROOT / "notebooks/RESULTS.md").read_text(encoding="utf-8").split())
+    last = [one for one in evidence.longer() if one.epochs == 80]
+    assert [one.labels for one in last] == [5, None]
+    for one in last:
+        assert str(one.accuracy) in text and str(one.lead).split(":")[0] in text and one.lead.word == "higher"
 
 
 def test_the_readme_has_three_results_of_those_that_ship():
