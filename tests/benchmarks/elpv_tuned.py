@@ -34,7 +34,7 @@ from helpers.intervals import Difference, paired_difference
 from helpers.preprocess import Preprocess
 from helpers.training import fit
 from tests.benchmarks import elpv
-from tests.benchmarks.ledger import Ledger
+from tests.benchmarks.ledger import MEASURED, Ledger
 
 DEPTHS = {"frozen": 30, "last block": 23, "last two blocks": 16}  # slot of `features` below which all is frozen
 DEEPEST = "last two blocks"
@@ -42,7 +42,7 @@ RATES = (1e-5, 3e-5, 1e-4)
 VIEWS = {"plain": (), "mirrored": (3,), "upside down": (2,), "turned round": (2, 3)}  # axes that are reversed
 EPOCHS, BATCH, RECIPE = 2, 32, {"weight_decay": 0.05, "label_smoothing": 0.1}  # an epoch shows all four views
 CHOOSING = 144  # pixels
-RUNS, MAPS = Path(__file__).parent / "measured/elpv.jsonl", Path("build/elpv")
+RUNS, MAPS = MEASURED / "elpv.jsonl", Path("build/elpv")
 
 
 class MeanAndMax(nn.Module):

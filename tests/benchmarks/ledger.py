@@ -6,6 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+MEASURED = Path(__file__).parent / "measured"  # tracked: hours of work, and anyone can count again
+
 
 class Ledger:
     """The results in the file `path`. Each is a dict; `under` names what must agree for a result to count.

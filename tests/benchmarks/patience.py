@@ -18,11 +18,11 @@ from helpers import evidence
 from helpers.folds import FOLDS
 from helpers.intervals import accuracy_interval, paired_difference
 from tests.benchmarks import transfer
-from tests.benchmarks.ledger import Ledger, write_json
+from tests.benchmarks.ledger import MEASURED, Ledger, write_json
 
 TARGET, LABELS = "near", (5, None)
 TIMES = (0.25, 1, 4)  # as many epochs as in `transfer`
-RUNS, OUT = transfer.RUNS.with_name("patience.jsonl"), evidence.FILE.with_name("patience.json")
+RUNS, OUT = MEASURED / "patience.jsonl", evidence.PATIENCE
 
 
 def epochs_of(times: float) -> int:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -26,13 +25,13 @@ from helpers.images import ImageSplit
 from helpers.inference import evaluate
 from helpers.preprocess import Preprocess
 from helpers.training import fit
-from tests.benchmarks.ledger import Ledger
+from tests.benchmarks.ledger import MEASURED, Ledger
 
 WEIGHTS = "IMAGENET1K_FEATURES"
 RATES = {"frozen": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2), "full": (1e-5, 3e-5, 1e-4, 3e-4), "LP-FT": (1e-5, 3e-5, 1e-4, 3e-4),
          "scratch": (3e-5, 1e-4, 3e-4, 1e-3), "scratch, batch norm": (1e-4, 3e-4, 1e-3, 3e-3)}
 LABELS, EPOCHS, BATCH, VIEWS, DRAWS = 12, 6, 16, 4, (0, 1)
-RUNS = Path(__file__).parent / "measured/recipes.jsonl"
+RUNS = MEASURED / "recipes.jsonl"
 
 
 def network(method: str, seed: int, classes: int = 10) -> nn.Module:

@@ -28,7 +28,6 @@ import argparse
 import statistics
 import time
 from functools import lru_cache
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -39,10 +38,10 @@ from helpers.inference import evaluate
 from helpers.intervals import accuracy_interval, paired_difference, things_of
 from helpers.preprocess import Preprocess
 from helpers.training import fit
-from tests.benchmarks.ledger import Ledger, write_json
+from tests.benchmarks.ledger import MEASURED, Ledger, write_json
 
 NAME, SCRATCH = "pocket_vgg", "pocket_vgg_bn"
-RUNS = Path(__file__).parent / "measured/transfer.jsonl"  # tracked: hours of work, and anyone can count again
+RUNS = MEASURED / "transfer.jsonl"
 OUT, PICTURE = evidence.FILE, evidence.FILE.with_name("results.png")
 TARGETS = ("near", "middle", "far")
 LABELS = (None, 20, 5, 1)  # per class; None: all
