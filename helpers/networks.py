@@ -307,7 +307,7 @@ def fold_first_linear(model: VGG, image_size: int = 96) -> VGG:
     if not isinstance(model, VGG) or not isinstance(model.classifier, nn.Sequential):
         raise ValueError("Only a VGG with its classifier can be folded: in other networks no fully connected layer "
                          "stands on a map of 7 x 7 places.")
-    first, channels = model.classifier[0], _channels(model)
+    first, channels = model.classifier[0], last_channels(model)
     side, pool = image_size // 32, math.isqrt(first.in_features // channels)
     if isinstance(model.avgpool, nn.Identity):
         if side != pool:
@@ -327,6 +327,6 @@ def fold_first_linear(model: VGG, image_size: int = 96) -> VGG:
     return model
 
 
-def _channels(model: VGG) -> int:
-    """How many feature maps the convolutions hand on."""
+def last_channels(model: VGG) -> int:
+    """How many feature maps the last convolution hands on."""
     return [layer for layer in model.features if isinstance(layer, nn.Conv2d)][-1].out_channels

@@ -55,8 +55,7 @@ class MeanAndMax(nn.Module):
 def network() -> nn.Module:
     """VGG-16's convolutions under one linear layer, which is drawn anew."""
     model = networks.build("vgg16", elpv.WEIGHTS, num_classes=2)
-    width = [layer.out_channels for layer in model.features if isinstance(layer, nn.Conv2d)][-1]
-    model.avgpool, model.classifier = MeanAndMax(), nn.Sequential(nn.Linear(2 * width, 2))
+    model.avgpool, model.classifier = MeanAndMax(), nn.Sequential(nn.Linear(2 * networks.last_channels(model), 2))
     return model
 
 

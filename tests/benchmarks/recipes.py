@@ -38,8 +38,8 @@ def network(method: str, seed: int, classes: int = 10) -> nn.Module:
     """VGG-16, plain or with batch norm, with one linear layer on the means of its last maps."""
     name = "vgg16_bn" if method.endswith("batch norm") else "vgg16"
     model = networks.build(name, None if method.startswith("scratch") else WEIGHTS, num_classes=classes, seed=seed)
-    width = [layer.out_channels for layer in model.features if isinstance(layer, nn.Conv2d)][-1]
-    model.avgpool, model.classifier = nn.AdaptiveAvgPool2d(1), nn.Sequential(nn.Linear(width, classes))
+    model.avgpool = nn.AdaptiveAvgPool2d(1)
+    model.classifier = nn.Sequential(nn.Linear(networks.last_channels(model), classes))
     torch.manual_seed(seed)
     nn.init.normal_(model.classifier[0].weight, 0, 0.01)
     nn.init.zeros_(model.classifier[0].bias)
