@@ -23,7 +23,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -140,6 +141,25 @@ def both_kinds(right_a, right_b, labels, things=None, *, resamples: int = 2_000,
     middle, luck = over_things.estimate, STUDENT[len(draws)] * statistics.stdev(draws) / math.sqrt(len(draws))
     return Difference(middle, middle - math.hypot(middle - over_things.low, luck),
                       middle + math.hypot(over_things.high - middle, luck))
+
+
+def of_folds(over_things: Interval, folds: Sequence[float]) -> Interval:
+    """The same estimate, with an interval that also counts the luck of the training.
+
+    `over_things` is an accuracy or a difference over the exams of all folds, with its interval over things; `folds` are
+    the values of the single folds. Each fold had another exam, learnt from other labels and began with other numbers,
+    so their spread shows all that luck can change: to either side 95 % of such means lie within Student's t standard
+    errors. Where this is shorter than the interval over things, that one stands, as all luck together is not less than
+    a part of it. (T. G. Dietterich, Neural Computation 10, 1998, calls it the k-fold cross-validated paired t test. The
+    folds share what they learn from, and so it is still a little too sure.)
+
+    Raises `ValueError` unless there are 2 to 10 folds.
+    """
+    if len(folds) not in STUDENT:
+        raise ValueError(f"The luck of the training shows in 2 to 10 folds; these are {len(folds)}.")
+    luck = STUDENT[len(folds)] * statistics.stdev(folds) / math.sqrt(len(folds))
+    middle = over_things.estimate
+    return replace(over_things, low=min(over_things.low, middle - luck), high=max(over_things.high, middle + luck))
 
 
 # --- the recipe --------------------------------------------------------------------------------------------------

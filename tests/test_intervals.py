@@ -17,6 +17,7 @@ from helpers.intervals import (
     accuracy_interval,
     balanced_accuracy,
     both_kinds,
+    of_folds,
     paired_difference,
     things_of,
 )
@@ -302,6 +303,42 @@ def test_draws_that_agree_add_nothing_to_the_luck_of_the_exam():
 def test_two_kinds_of_luck_need_several_draws_of_both(draws):
     with pytest.raises(ValueError, match=rf"in 2 to 10 draws of them.*these are {draws[0]} and {draws[1]}"):
         both_kinds(*([[1, 0]] * count for count in draws), [0, 0])
+
+
+def five_folds(rng: np.random.RandomState, luck: float) -> tuple[list, list, np.ndarray]:
+    """Each fold's answers of two networks, (things,), and the labels; the first has 0.1 more, and each fold its luck."""
+    labels = np.repeat(np.arange(3), 10)
+    shift = 0.1 + rng.normal(0, luck, 5)
+    hard = rng.uniform(size=(5, 30))
+    return [list(hard[k] < 0.6 + shift[k]) for k in range(5)], [list(hard[k] < 0.6) for k in range(5)], labels
+
+
+def test_the_luck_of_each_folds_training_is_counted_as_well():
+    """The interval over pooled things alone takes five trainings for as many as there are things."""
+    rng, hits = np.random.RandomState(4), {"of folds": 0, "over things": 0}
+    for _ in range(600):
+        a, b, labels = five_folds(rng, 0.1)
+        things = paired_difference(sum(a, []), sum(b, []), np.tile(labels, 5), resamples=200)
+        leads = [balanced_accuracy(x, labels) - balanced_accuracy(y, labels) for x, y in zip(a, b, strict=True)]
+        both = of_folds(things, leads)
+        assert both.estimate == things.estimate and both.low <= things.low and both.high >= things.high
+        for how, found in (("of folds", both), ("over things", things)):
+            hits[how] += found.low <= 0.1 <= found.high
+    assert hits["of folds"] >= 560 and hits["over things"] < 450, f"{hits} of 600"
+
+
+def test_folds_that_agree_leave_the_luck_of_the_exam():
+    things = Difference(0.2, 0.1, 0.3)
+    assert of_folds(things, [0.2] * 5) == things and isinstance(of_folds(things, [0.2] * 5), Difference)
+    # 2.78 standard errors of 0.1 / sqrt(5) = 0.0447 are 0.124
+    wider = of_folds(Interval(0.5, 0.3, 0.55), [0.4, 0.4, 0.5, 0.6, 0.6])
+    assert (wider.low, wider.high) == pytest.approx((0.3, 0.6243), abs=1e-3)
+
+
+@pytest.mark.parametrize("folds", [[], [0.5], [0.5] * 11])
+def test_one_fold_tells_nothing_of_the_luck_of_training(folds):
+    with pytest.raises(ValueError, match=f"^The luck of the training shows in 2 to 10 folds; these are {len(folds)}.$"):
+        of_folds(Interval(0.5, 0.4, 0.6), folds)
 
 
 # --- what does not fit ---------------------------------------------------------------------------------------------

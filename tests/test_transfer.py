@@ -57,33 +57,40 @@ def test_all_labels_are_all_drawings():
 
 def searched(score, first=3e-3):
     """Scores by fold and rate as `column` finds them, if training in a fold at a rate comes to `score(fold, rate)`."""
-    scores = {fold: {} for fold in transfer.SEARCH}
+    scores = {fold: {} for fold in range(folds.FOLDS)}
     while rates := transfer.wanted(scores, first):
         for fold, own in scores.items():
             own |= {rate: score(fold, rate) for rate in rates}
     return scores
 
 
-@pytest.mark.parametrize("best", [(1e-4, 1e-4), (3e-3, 3e-3), (3e-2, 1e-3), (1e-5, 3e-1)])
+@pytest.mark.parametrize("best", [[1e-4] * 5, [3e-3] * 5, [3e-2, 1e-3, 3e-3, 3e-3, 1e-2], [1e-5, 3e-1, 1e-5, 3e-1, 1e-5]])
 def test_the_search_ends_between_two_worse_rates(best):
-    """Whatever the two folds think best: each choice, of one or of both, has been tried with its neighbours."""
+    """Whatever the folds think best: each choice has been tried with its neighbours, and is the best on average."""
     places = [transfer.RATES.index(rate) for rate in best]
     scores = searched(lambda fold, rate: 1 - (transfer.RATES.index(rate) - places[fold]) ** 2 / 100)
     for number in range(folds.FOLDS):
         place = transfer.RATES.index(transfer.chosen(scores, number))
         assert set(transfer.RATES[max(0, place - 1):place + 2]) <= set(scores[0])
-    assert transfer.chosen(scores, 1) == best[1] and transfer.chosen(scores, 2) == best[0]
+        mean = np.mean([places[fold] for fold in range(folds.FOLDS) if (fold + 1) % folds.FOLDS != number])
+        assert abs(place - mean) <= 0.5, "the peak of a sum of parabolas is the mean of their peaks"
 
 
 def test_no_rate_is_chosen_on_the_exam_that_it_sits():
-    """Fold 0 validates on what fold 1 is examined on, fold 1 on what fold 2 is: neither of them decides there."""
+    """Fold 0 validates on what fold 1 is examined on, and so on: all other folds decide there, its own among them."""
     for number in range(folds.FOLDS):
-        for fold in transfer.SEARCH:
-            even = {other: {1e-3: 0.5, 3e-3: 0.4} for other in transfer.SEARCH}
+        for fold in range(folds.FOLDS):
+            even = {other: {1e-3: 0.5, 3e-3: 0.4} for other in range(folds.FOLDS)}
             moved = even | {fold: {1e-3: 0.1, 3e-3: 0.9}}
             asked = transfer.chosen(even, number) != transfer.chosen(moved, number)
             things = [set(things_of(split)) for split in (folds.validation("near", fold), folds.exam("near", number))]
             assert asked != bool(things[0] & things[1])
+
+
+def test_a_training_that_fails_speaks_against_its_rate():
+    """As it did once: with the higher rate one training in five came to nothing, and its own fold had not been asked."""
+    scores = {fold: {3e-3: 0.70, 1e-2: 0.72 if fold != 2 else 0.33} for fold in range(folds.FOLDS)}
+    assert [transfer.chosen(scores, number) for number in (0, 1, 2, 4)] == [3e-3] * 4
 
 
 @pytest.fixture
@@ -105,13 +112,25 @@ def quick(monkeypatch, tmp_path):
     return trained
 
 
-def test_two_folds_search_and_the_others_take_their_rate(quick):
+def test_every_fold_tries_the_rates_that_are_chosen_and_their_neighbours(quick):
     transfer.measure(0, 1)
-    tried = [sorted({rate for method, fold, rate, _ in quick if (method, fold) == ("full", number)})
-             for number in range(folds.FOLDS)]
-    assert tried[0] == tried[1] == [3e-4, 1e-3, 3e-3, 1e-2] and tried[2:] == [[3e-3]] * 3
+    for number in range(folds.FOLDS):
+        tried = sorted({rate for method, fold, rate, _ in quick if (method, fold) == ("full", number)})
+        assert tried == [3e-4, 1e-3, 3e-3, 1e-2]
     assert {head_rate for method, *_, head_rate in quick if method == "LP-FT"} == {3e-3}, "the frozen head's best"
     assert len(quick) == len(set(quick)), "nothing is trained twice"
+
+
+def test_what_began_with_another_head_is_trained_again(quick):
+    """LP-FT begins with the frozen head at its best rate: if another rate is best now, older trainings do not count."""
+    transfer.measure(0, 1)
+    lines = [json.loads(line) for line in transfer.RUNS.read_text().splitlines() if line]
+    old = [line | {"head_rate": 1e-1} if line["method"] == "LP-FT" else line for line in lines]
+    transfer.RUNS.write_text("\n".join(map(json.dumps, old)))
+    assert transfer.counted("near", 5, "full") and not transfer.counted("near", 5, "LP-FT")
+    quick.clear()
+    transfer.measure(0, 1)
+    assert {method for method, *_ in quick} == {"LP-FT"} and len(transfer.counted("near", 5, "LP-FT")) == folds.FOLDS
 
 
 def test_a_training_that_is_not_chosen_does_not_count(quick, monkeypatch):
@@ -130,12 +149,12 @@ def test_a_stopped_run_goes_on_where_it_was(quick):
     transfer.measure(0, 1)
     whole, text = transfer.report(), transfer.RUNS.read_text()
     lines = [line for line in text.splitlines() if line]
-    transfer.RUNS.write_text("\n".join(lines[:9]) + '\n{"target": "near", "labe')
+    transfer.RUNS.write_text("\n".join(lines[:17]) + '\n{"target": "near", "labe')
     assert {row["method"] for row in transfer.report()["rows"]} == {"frozen"}, "a method counts once all its folds do"
     done = len(quick)
     quick.clear()
     transfer.measure(0, 1)
-    assert len(quick) == done - 9 and transfer.report() == whole
+    assert len(quick) == done - 17 and transfer.report() == whole
 
 
 def test_shares_do_all_of_the_work_once(quick, monkeypatch):

@@ -16,7 +16,7 @@ import argparse
 
 from helpers import evidence
 from helpers.folds import FOLDS
-from helpers.intervals import accuracy_interval, paired_difference
+from helpers.intervals import accuracy_interval, of_folds, paired_difference
 from tests.benchmarks import transfer
 from tests.benchmarks.ledger import MEASURED, Ledger, write_json
 
@@ -61,11 +61,14 @@ def report() -> dict:
     """Accuracies from scratch with intervals, and what *full* is ahead at each length, in pairs."""
     rows, exams = [], transfer.pooled(TARGET)
     for labels in LABELS:
-        full = transfer.answers_of(usual(labels, "full"))
+        ahead = usual(labels, "full")
+        full = transfer.answers_of(ahead)
         for times in TIMES:
             own = trained(labels, times)
             answers = transfer.answers_of(own)
-            accuracy, lead = accuracy_interval(answers, *exams), paired_difference(full, answers, *exams)
+            accuracy = of_folds(accuracy_interval(answers, *exams), [run["accuracy"] for run in own])
+            lead = of_folds(paired_difference(full, answers, *exams),
+                            [one["accuracy"] - other["accuracy"] for one, other in zip(ahead, own, strict=True)])
             rows.append({"labels": labels, "epochs": epochs_of(times), "accuracy": accuracy.estimate,
                          "low": accuracy.low, "high": accuracy.high, "minutes": sum(run["minutes"] for run in own),
                          "lead": {"difference": lead.estimate, "low": lead.low, "high": lead.high}})

@@ -15,17 +15,18 @@ al., 2022, arXiv 2202.10054).
 
 Five folds over things, so that every thing is examined once; each fold draws other labels. However few the labels are,
 a hundred pictures per class are made of them, and training takes as many steps: along a row of results nothing changes
-but the labels. The last epoch counts. The peak rate is searched for in steps of three, in folds 0 and 1, until
-the best has a worse one on either side, and chosen on their validation things. A fold whose exam shows the validation
-things of one of the two takes the other's choice, so nothing is ever chosen on an exam. Scores are class-balanced.
+but the labels. The last epoch counts. The peak rate is searched for in steps of three, in every fold, until
+the best has a worse one on either side. A fold takes the rate that is best on the validation things of all folds but
+the one that validates on what this fold is examined on: so nothing is chosen on an exam, and a training that fails
+speaks against its rate. Scores are class-balanced.
 
-Reported: the mean over all things with its interval, the spread over the folds, and differences in pairs.
+Reported: accuracies pooled over all things, and differences in pairs, with intervals that count the luck of the exam
+and that of the training (`intervals.of_folds`).
 `measured/transfer.jsonl` keeps every training, rate by rate; `helpers/assets/transfer.json` is what ships.
 """
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 from functools import lru_cache
 
@@ -35,7 +36,7 @@ from torch import nn
 from helpers import evidence, features, figures, networks
 from helpers.folds import FOLDS, exam, lessons, validation
 from helpers.inference import evaluate
-from helpers.intervals import accuracy_interval, paired_difference, things_of
+from helpers.intervals import accuracy_interval, of_folds, paired_difference, things_of
 from helpers.preprocess import Preprocess
 from helpers.training import fit
 from tests.benchmarks.ledger import MEASURED, Ledger, write_json
@@ -51,7 +52,6 @@ RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 FIRST = {"frozen": 3e-3, "full": 1e-3, "LP-FT": 1e-3, "scratch": 3e-3}  # the rate that is tried first
 EPOCHS = {"frozen": 20, "full": 8, "LP-FT": 8, "scratch": 20}
 VIEWS = 4  # of each picture, cropped and mirrored at random, of which a frozen network's features are stored
-SEARCH = (0, 1)  # the folds that try several rates
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 RECIPE = {"weight_decay": 0.05, "label_smoothing": 0.1}  # the same for all
 
@@ -102,8 +102,8 @@ def learnt(method: str, name: str, labels: int | None, number: int, rate: float,
 def chosen(scores: dict[int, dict[float, float]], number: int) -> float:
     """The rate that fold `number` takes: the best one on average over the folds that may choose for it.
 
-    `scores` are validation accuracies by fold of SEARCH and by rate. A fold may not choose for the one whose exam shows
-    its validation things.
+    `scores` are validation accuracies by fold and by rate. A fold may not choose for the one whose exam shows its
+    validation things.
     """
     judges = [own for fold, own in scores.items() if (fold + 1) % FOLDS != number]
     return max(sorted(judges[0]), key=lambda rate: sum(own[rate] for own in judges))
@@ -117,43 +117,45 @@ def beside(rate: float) -> set[float]:
 
 def wanted(scores: dict[int, dict[float, float]], first: float) -> set[float]:
     """The rates to try next: `first`; then whatever is beside a chosen one and has not been tried."""
-    tried = set(scores[SEARCH[0]])
-    if not tried:
+    tried = set(scores[0])
+    if first not in tried:
         return {first}
     return set().union(*(beside(chosen(scores, number)) for number in range(FOLDS))) - tried
 
 
 def trainings(name: str, labels: int | None, method: str) -> dict[tuple[int, float], dict]:
-    """What has been trained so far, by fold and rate."""
-    own = Ledger(RUNS, {}).results(target=name, labels=labels, method=method)
+    """What has been trained so far, by fold and rate; of LP-FT only what began with the head as it is chosen now."""
+    own, heads = Ledger(RUNS, {}).results(target=name, labels=labels, method=method), {}
+    if method == "LP-FT":
+        heads = head_rates(name, labels)
+        own = [run for run in own if run["head_rate"] == heads.get(run["fold"])]
     return {(run["fold"], run["rate"]): run for run in own}
 
 
+def head_rates(name: str, labels: int | None) -> dict[int, float]:
+    """The rate that each fold has chosen for the frozen head; {} if that is not known yet."""
+    return {run["fold"]: run["rate"] for run in counted(name, labels, "frozen")}
+
+
 def scores_of(own: dict[tuple[int, float], dict]) -> dict[int, dict[float, float]]:
-    """Validation accuracies by fold of SEARCH and by rate, of the rates that all of these folds have tried."""
-    rates = [rate for rate in RATES if all((fold, rate) in own for fold in SEARCH)]
-    return {fold: {rate: own[fold, rate]["validation"] for rate in rates} for fold in SEARCH}
+    """Validation accuracies by fold and by rate, of the rates that all folds have tried."""
+    rates = [rate for rate in RATES if all((fold, rate) in own for fold in range(FOLDS))]
+    return {fold: {rate: own[fold, rate]["validation"] for rate in rates} for fold in range(FOLDS)}
 
 
 def column(name: str, labels: int | None, method: str) -> None:
     """Train `method` until every fold has its rate; each training is kept when it is done."""
-    own, heads = trainings(name, labels, method), scores_of(trainings(name, labels, "frozen"))
-
-    def train(number: int, rate: float) -> None:
-        if (number, rate) not in own:
-            head_rate = chosen(heads, number) if method == "LP-FT" else 0.0
-            found = learnt(method, name, labels, number, rate, head_rate)
-            own[number, rate] = Ledger(RUNS, {}).add(target=name, labels=labels, method=method, fold=number, rate=rate,
-                                                     device=DEVICE, **found)
-            print(f"{name} {labels or 'all'} {method} fold {number} rate {rate:g}: validation "
-                  f"{100 * found['validation']:.1f} %, {found['minutes']:.1f} min", flush=True)
-
+    own, heads = trainings(name, labels, method), head_rates(name, labels) if method == "LP-FT" else {}
     while rates := wanted(scores_of(own), FIRST[method]):
-        for number in SEARCH:
-            for rate in sorted(rates):
-                train(number, rate)
-    for number in range(FOLDS):
-        train(number, chosen(scores_of(own), number))
+        for number in range(FOLDS):
+            for rate in sorted(rate for rate in rates if (number, rate) not in own):
+                head_rate = heads.get(number, 0.0)
+                found = learnt(method, name, labels, number, rate, head_rate)
+                own[number, rate] = Ledger(RUNS, {}).add(
+                    target=name, labels=labels, method=method, fold=number, rate=rate, head_rate=head_rate,
+                    device=DEVICE, **found)
+                print(f"{name} {labels or 'all'} {method} fold {number} rate {rate:g}: validation "
+                      f"{100 * found['validation']:.1f} %, {found['minutes']:.1f} min", flush=True)
 
 
 def measure(share: int, of: int) -> None:
@@ -170,8 +172,7 @@ def counted(name: str, labels: int | None, method: str) -> list[dict]:
     own = trainings(name, labels, method)
     if wanted(scores := scores_of(own), FIRST[method]):
         return []
-    keys = [(number, chosen(scores, number)) for number in range(FOLDS)]
-    return [own[key] for key in keys] if all(key in own for key in keys) else []
+    return [own[number, chosen(scores, number)] for number in range(FOLDS)]
 
 
 def answers_of(own: list[dict]) -> list[int]:
@@ -191,11 +192,10 @@ def report() -> dict:
                        if (own := counted(name, labels, method))}
     for (name, labels, method), own in right.items():
         answers = answers_of(own)
-        interval = accuracy_interval(answers, *pooled(name))
         folds = [run["accuracy"] for run in own]
+        interval = of_folds(accuracy_interval(answers, *pooled(name)), folds)
         rows.append({"target": name, "labels": labels, "method": method, "accuracy": interval.estimate,
-                     "low": interval.low, "high": interval.high, "folds": folds, "spread": statistics.stdev(folds),
-                     "rates": [run["rate"] for run in own],
+                     "low": interval.low, "high": interval.high, "folds": folds, "rates": [run["rate"] for run in own],
                      "minutes": sum(run["minutes"] for run in trainings(name, labels, method).values())})
     differences = []
     for name, labels, a, b in [(name, labels, a, b) for name in TARGETS for labels in LABELS
@@ -203,9 +203,11 @@ def report() -> dict:
                                             ("LP-FT", "full"), ("LP-FT", "frozen"))]:
         if (name, labels, a) in right and (name, labels, b) in right:
             one, other = (answers_of(right[name, labels, method]) for method in (a, b))
-            found = paired_difference(one, other, *pooled(name))
+            folds = [x["accuracy"] - y["accuracy"] for x, y in
+                     zip(right[name, labels, a], right[name, labels, b], strict=True)]
+            found = of_folds(paired_difference(one, other, *pooled(name)), folds)
             differences.append({"target": name, "labels": labels, "pair": [a, b], "difference": found.estimate,
-                                "low": found.low, "high": found.high, "text": str(found)})
+                                "low": found.low, "high": found.high, "folds": folds, "text": str(found)})
     settings = {"pictures": PICTURES, "batch": BATCH, "epochs": EPOCHS, "views": VIEWS, **RECIPE}
     settings["device"] = sorted({run["device"] for own in right.values() for run in own})
     return {"settings": settings, "torch": torch.__version__, "rows": rows, "differences": differences}
