@@ -255,7 +255,7 @@ def effects(differences: dict, label: str, bar: str = "95 % interval over things
 def transfer_curves(rows, file=None) -> None:
     """Accuracy against labels per class, a panel for each target, a line for each method.
 
-    `rows` are `evidence.rows()`, or some of them. The bars are 95 % intervals over things. The figure is saved as a PNG
+    `rows` are `evidence.rows()`, or some of them. The bars are 95 % intervals. The figure is saved as a PNG
     as well, where `file` is its path.
     """
     titles = {name: title for name, title in TARGETS.items() if name in {row.target for row in rows}}

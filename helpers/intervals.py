@@ -76,6 +76,18 @@ def one_per_thing(found: list[int], split) -> list[int]:
     return list(first.values())
 
 
+def enough_things(split, least: int = 5):
+    """The images of `split` whose class shows at least `least` things; all of them where no class does.
+
+    In a class-balanced accuracy each class counts the same. So a class that shows two things lets each of them move the
+    accuracy by as much as all of a large class's things together may, and every interval is as long as that.
+    """
+    own = {(label, thing) for label, thing in zip(split.labels.tolist(), things_of(split), strict=True)}
+    counts = np.bincount([label for label, _ in own], minlength=len(split.classes))
+    enough = counts[split.labels.numpy()] >= least
+    return split.pick(np.flatnonzero(enough).tolist()) if enough.any() else split
+
+
 def balanced_accuracy(right, labels) -> float:
     """The class-balanced accuracy, 0 to 1: the mean of the classes' accuracies, so that every class counts the same.
 

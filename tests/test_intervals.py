@@ -17,6 +17,7 @@ from helpers.intervals import (
     accuracy_interval,
     balanced_accuracy,
     both_kinds,
+    enough_things,
     of_folds,
     paired_difference,
     things_of,
@@ -339,6 +340,15 @@ def test_folds_that_agree_leave_the_luck_of_the_exam():
 def test_one_fold_tells_nothing_of_the_luck_of_training(folds):
     with pytest.raises(ValueError, match=f"^The luck of the training shows in 2 to 10 folds; these are {len(folds)}.$"):
         of_folds(Interval(0.5, 0.4, 0.6), folds)
+
+
+def test_a_class_of_few_things_is_left_out():
+    """Two images of one thing are one; and where every class is as small, nothing is left out."""
+    split = ImageSplit(torch.zeros(9, 3, 2, 2, dtype=torch.uint8), torch.tensor([0, 0, 0, 1, 1, 1, 1, 2, 2]),
+                       ("a", "b", "c"), tuple(f"{thing}; x" for thing in ("p", "q", "r", "s", "s", "s", "t", "u", "v")))
+    assert enough_things(split, 3).labels.tolist() == [0, 0, 0]
+    assert enough_things(split, 2).labels.tolist() == split.labels.tolist()
+    assert enough_things(split).labels.tolist() == split.labels.tolist()
 
 
 # --- what does not fit ---------------------------------------------------------------------------------------------

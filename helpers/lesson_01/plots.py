@@ -68,16 +68,18 @@ def feature_maps(split, features: dict) -> None:
 
 
 def two_opinions(split, answers, names) -> None:
-    """Images with the answers of two networks below, wrong ones in orange. `answers`: two tensors of labels (n,).
+    """Images under what they show, with the answers of two networks below, wrong ones in orange.
 
+    `answers`: two tensors of labels (n,).
     Of more than ten images it shows the first ten.
     """
     shown = split.images[:10]
     part = first_of(shown, split, "images")
-    figure = Figure(figsize=(1.3 + 0.82 * len(shown), 2.1 if part else 1.75))
+    figure = Figure(figsize=(1.3 + 0.82 * len(shown), 2.3 if part else 1.95))
     axes = figure.subplots(1, len(shown), squeeze=False)[0]
-    for axis, image in zip(axes, shown, strict=True):
+    for axis, image, true in zip(axes, shown, split.labels, strict=False):
         picture(axis, image)
+        axis.set_title(class_name(split.classes[int(true)], 10), fontsize=11)
     if part:
         figure.suptitle(part, fontsize=12)
     wrong = []
