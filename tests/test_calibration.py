@@ -31,11 +31,17 @@ def test_the_calibration_error_weighs_bins_by_their_images():
 
 
 def test_with_few_images_chance_alone_makes_an_error_and_with_many_hardly_any():
-    few, many = (calibration.error_by_chance(torch.full((n,), 0.7), 5, draws=300) for n in (20, 2000))
+    few, many = (calibration.error_by_chance(torch.full((n,), 0.7), 5, draws=300)[0] for n in (20, 2000))
     # of one bin: the mean distance of a share of n from 0.7, which is sqrt(2/pi) standard errors
     assert few == pytest.approx(math.sqrt(2 / math.pi * 0.21 / 20), rel=0.15)
     assert many == pytest.approx(math.sqrt(2 / math.pi * 0.21 / 2000), rel=0.15)
-    assert calibration.error_by_chance(torch.ones(5)) == 0
+    assert calibration.error_by_chance(torch.ones(5)) == (0, 0)
+
+
+def test_a_calibrated_network_exceeds_the_mean_often_and_the_second_number_in_five_exams_of_100():
+    """Of one bin: the 0.95 quantile of a share's distance from 0.7 is 1.96 standard errors, its mean 0.8."""
+    mean, most = calibration.error_by_chance(torch.full((2000,), 0.7), 5)
+    assert most / mean == pytest.approx(1.96 / math.sqrt(2 / math.pi), rel=0.1)
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
@@ -67,9 +73,25 @@ def test_the_threshold_loses_no_more_than_it_may():
 
 
 def test_separation():
-    assert separation(torch.tensor([0.9, 0.8]), torch.tensor([0.1, 0.7])) == 1
-    assert separation(torch.tensor([0.1]), torch.tensor([0.9, 0.8])) == 0
-    assert separation(torch.tensor([0.5, 0.9]), torch.tensor([0.5, 0.7])) == pytest.approx((0.5 + 0 + 1 + 1) / 4)
+    assert separation(torch.tensor([0.9, 0.8]), torch.tensor([0.1, 0.7])).estimate == 1
+    assert separation(torch.tensor([0.1]), torch.tensor([0.9, 0.8])).estimate == 0
+    mixed = separation(torch.tensor([0.5, 0.9]), torch.tensor([0.5, 0.7]))
+    assert mixed.estimate == pytest.approx((0.5 + 0 + 1 + 1) / 4)
+
+
+@pytest.mark.parametrize("ahead, known, other", [(0.0, 90, 150), (0.5, 90, 150), (2.0, 30, 30), (0.5, 8, 15)])
+def test_the_interval_of_a_separation_holds_the_truth_about_95_times_in_100(ahead, known, other):
+    """Confidences that are spread like a bell, the known ones `ahead` of the others by so many of its widths."""
+    generator = torch.Generator().manual_seed(0)
+    truth = 0.5 * (1 + math.erf(ahead / 2))
+    found = [separation(torch.randn(known, generator=generator) + ahead, torch.randn(other, generator=generator))
+             for _ in range(400)]
+    assert 0.92 <= sum(one.low <= truth <= one.high for one in found) / len(found) <= 0.99
+
+
+def test_few_images_that_are_all_told_apart_are_no_certainty():
+    few, many = (separation(torch.ones(n), torch.zeros(n)) for n in (3, 300))
+    assert few.high == many.high == 1 and few.low < 0.7 and 0.95 < many.low < 1
 
 
 def test_the_interval_of_a_share_is_wilsons():

@@ -307,7 +307,7 @@ def test_two_kinds_of_luck_need_several_draws_of_both(draws):
 
 
 def five_folds(rng: np.random.RandomState, luck: float) -> tuple[list, list, np.ndarray]:
-    """Each fold's answers of two networks, (things,), and the labels; the first has 0.1 more, and each fold its luck."""
+    """Each fold's answers of two networks, (things,), and the labels; the first has 0.1 more, and each fold luck."""
     labels = np.repeat(np.arange(3), 10)
     shift = 0.1 + rng.normal(0, luck, 5)
     hard = rng.uniform(size=(5, 30))

@@ -64,7 +64,8 @@ def searched(score, first=3e-3):
     return scores
 
 
-@pytest.mark.parametrize("best", [[1e-4] * 5, [3e-3] * 5, [3e-2, 1e-3, 3e-3, 3e-3, 1e-2], [1e-5, 3e-1, 1e-5, 3e-1, 1e-5]])
+@pytest.mark.parametrize("best", [[1e-4] * 5, [3e-3] * 5, [3e-2, 1e-3, 3e-3, 3e-3, 1e-2],
+                                  [1e-5, 3e-1, 1e-5, 3e-1, 1e-5]])
 def test_the_search_ends_between_two_worse_rates(best):
     """Whatever the folds think best: each choice has been tried with its neighbours, and is the best on average."""
     places = [transfer.RATES.index(rate) for rate in best]
@@ -88,7 +89,7 @@ def test_no_rate_is_chosen_on_the_exam_that_it_sits():
 
 
 def test_a_training_that_fails_speaks_against_its_rate():
-    """As it did once: with the higher rate one training in five came to nothing, and its own fold had not been asked."""
+    """As it did once: with the higher rate one training in five came to nothing, its own fold unasked."""
     scores = {fold: {3e-3: 0.70, 1e-2: 0.72 if fold != 2 else 0.33} for fold in range(folds.FOLDS)}
     assert [transfer.chosen(scores, number) for number in (0, 1, 2, 4)] == [3e-3] * 4
 
