@@ -44,7 +44,7 @@ def test_depth_counts_the_layers_of_any_network(names):
 
 def test_every_comparison_has_three_draws_or_more_and_counts_their_luck(names):
     right, exam, things = (names[name] for name in ("right", "exam", "things"))
-    assert len(set(names["DRAWS"])) >= 3 and len(right) == 6 + len(names["NETWORKS"]) == 6 + len(names["there"])
+    assert len(set(names["DRAWS"])) >= 3 and len(right) == 7 + len(names["NETWORKS"]) == 7 + len(names["there"])
     assert {len(rows) for rows in right.values()} == {len(names["DRAWS"])} <= set(STUDENT)
     pairs = {(words, "head"): lead for words, (lead, _) in names["leads"].items()}
     pairs |= {(name, "everything"): lead for name, (lead, _) in names["ways"].items()}
@@ -56,7 +56,7 @@ def test_every_comparison_has_three_draws_or_more_and_counts_their_luck(names):
 
 
 def test_both_neighbours_of_the_best_rate_were_tried_and_are_no_better(names):
-    assert len(names["reached"]) == 6
+    assert len(names["reached"]) == 7
     for name, scores in names["reached"].items():
         rates = list(scores)
         assert 0 < rates.index(names["best"][name]) < len(rates) - 1, (name, scores)
@@ -86,6 +86,16 @@ def test_what_is_kept_gives_the_answers_of_the_whole_network(names):
 def test_the_exam_has_an_image_of_each_thing_and_no_class_with_a_single_one(names):
     assert names["exam"].labels.bincount().tolist() == [3, 2] and len(set(names["things"])) == 5
     assert len(names["quiz"]) == 6 and {len(one) for one in names["lessons"].values()} == {9}
+
+
+@pytest.mark.parametrize("counts, left", [((7, 5, 4), [7, 5]), ((9, 3, 2), [9, 3]), ((6, 5, 5), [6, 5, 5])])
+def test_a_class_with_few_things_is_left_out_while_two_stay(names, counts, left):
+    cell, = (cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if "left_out =" in cell.source)
+    labels = torch.arange(3).repeat_interleave(torch.tensor(counts))
+    test = ImageSplit(torch.zeros(len(labels), 3, PIXELS, PIXELS, dtype=torch.uint8), labels, names["train"].classes)
+    found = names | {"test": test}
+    exec(cell, found)
+    assert found["exam"].labels.bincount().tolist() == left and len(found["left_out"]) == 3 - len(left)
 
 
 def test_a_network_with_its_batch_norm_folded_answers_as_before(names):
