@@ -20,7 +20,7 @@ from helpers.photographs import counted, few, listed, tally
 UNEVEN = 2  # times as many pictures as another class has, from which on it is told
 ROWS = 12  # classes in the table; of more, the scarcest and the richest
 BARS = 40  # classes in the figure
-PAIRS = 4  # of pictures that look the same, in the figure
+PAIRS = 4  # of pictures that look alike, in the figure
 
 
 @dataclass(frozen=True, repr=False)
@@ -160,11 +160,11 @@ def _columns(text: str) -> int:
 
 
 def draw(found: Audit) -> None:
-    """How many pictures each class has in each split, and beside it some that look the same."""
+    """How many pictures each class has in each split, and beside it some pairs that look alike to the audit."""
     shown = _ends(np.argsort(found.counts.sum(0), kind="stable"), BARS)
     examples = sorted(found.lookalikes, key=lambda group: -len({found.places[k] for k in group}))[:PAIRS]  # worst first
-    figure = Figure(figsize=(9.5, max(2.4, 0.26 * len(shown) + 0.9)))
-    left, right = figure.subfigures(1, 2, width_ratios=(3, 1)) if examples else (figure, None)
+    figure = Figure(figsize=(9.5, max(2.8, 0.26 * len(shown) + 0.9)))
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 1)) if examples else (figure, None)
     axis, start = left.subplots(), np.zeros(len(shown), dtype=int)
     for split, counts, colour in zip(found.albums, found.counts, (BLUE, ORANGE, GREEN) * len(found.albums),
                                      strict=False):
@@ -178,14 +178,15 @@ def draw(found: Audit) -> None:
         left.legend(loc="outside upper center", ncols=len(found.albums))
     if right:
         usable = found.usable()
-        right.suptitle("look the same", fontsize=12)
-        for axes, group in zip(right.subplots(PAIRS, 2), [*examples, *[[]] * PAIRS], strict=False):
-            for axis, k in zip(axes, [*group[:2], None, None], strict=False):
+        right.suptitle("look alike to the audit", fontsize=12)
+        for axes, group in zip(right.subplots(2, PAIRS).T, [*examples, *[[]] * PAIRS], strict=False):
+            for axis, k, side in zip(axes, [*group[:2], None, None], "SN", strict=False):
                 axis.set_axis_off()
+                axis.set_anchor(side)  # a pair meets in the middle, however tall the figure is
                 if k is not None:
                     picture(axis, usable[k])
     splits = f" in {', '.join(found.albums)}" if len(found.albums) > 1 else ""
     told = "; ".join(f"{found.classes[k]} {', '.join(map(str, found.counts[:, k]))}" for k in shown)
     with pictures.quiet():  # of signs that no font here has: the table has them
         show(figure, f"Pictures of each class{splits}: {told}."
-                     + (f" Beside it {counted(len(examples), 'pair')} that look the same." if examples else ""))
+                     + (f" Beside it {counted(len(examples), 'pair')} that look alike." if examples else ""))

@@ -271,7 +271,7 @@ def shown(report, monkeypatch) -> str:
 
 def test_the_figure(photos, monkeypatch):
     assert shown(audit.audit(photos), monkeypatch) == (
-        "Pictures of each class in train, val: Dog 0, 2; cat 9, 3; dog 3, 0. Beside it 3 pairs that look the same.")
+        "Pictures of each class in train, val: Dog 0, 2; cat 9, 3; dog 3, 0. Beside it 3 pairs that look alike.")
 
 
 @pytest.mark.parametrize("classes", [2, 3, 12, 40, 100])

@@ -49,7 +49,7 @@ def error_by_hand(answer, bins: list[tuple[int, float, int]]) -> str:
     if not close(truth):
         raise NotYet("Of each bin the distance between confidence and share of right answers, weighted with its images "
                      "and divided by all images, to three digits after the point.")
-    return "Without its bins such a number says nothing: tell them with it."
+    return "Without its bins such a number says nothing: state them with it."
 
 
 @exercise("Exercise 6.3")
@@ -132,8 +132,8 @@ def other_score(answer, known: Tensor, other: Tensor) -> str:
     new = [scores(logits) for logits in (known, other)]
     if all(torch.equal(a.argsort(stable=True), b.argsort(stable=True)) for a, b in zip(old, new, strict=True)):
         raise NotYet("It puts the images in the same order as the confidence does, so any threshold does the same.")
-    return (f"It puts a known image above another one {100 * separation(*new):.1f} times in 100; confidence does so "
-            f"{100 * separation(*old):.1f} times.")
+    return (f"It puts a known image above another one in {separation(*new)} of all pairs; confidence does so in "
+            f"{separation(*old)}.")
 
 
 @exercise("Challenge")
