@@ -131,6 +131,6 @@ def test_both_sides_learn_from_the_same_images_and_each_draw_has_its_own(drawing
     rows = [names["some"](seed) for seed in names["SEEDS"]]
     assert len({tuple(chosen.tolist()) for chosen in rows}) == names["DRAWS"]
     for chosen in rows:
-        counts = names["learn"].labels[chosen].bincount()
+        counts = names["pool"].labels[chosen].bincount()
         assert counts[2] == 12 and counts.max() == names["LABELS"]
-    assert {side.shape for side in names["sides"].values()} == {(names["VIEWS"], len(names["learn"]), 1)}
+    assert {side.shape for side in names["sides"].values()} == {(names["VIEWS"], len(names["pool"]), 1)}

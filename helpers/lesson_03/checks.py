@@ -91,11 +91,11 @@ def random_brightness(answer) -> str:
         raise NotYet("Pixels or channels of one image get different factors, which is noise or a change of colour.")
     levels = out[:, 0, 0, 0].float() / 100
     if (levels == levels[0]).all():
-        raise NotYet("All images of the batch get the same factor; each needs a draw of its own.")
+        raise NotYet("All images of the batch get the same factor; each needs one of its own.")
     if not torch.equal(out, brightened(given, seed=0)):
-        raise NotYet("The same seed gives other draws. Does the random call use the generator?")
+        raise NotYet("The same seed gives other factors. Does the random call use the generator?")
     if torch.equal(out, brightened(given, seed=1)):
-        raise NotYet("Another seed gives the same draws.")
+        raise NotYet("Another seed gives the same factors.")
     if levels.min() < 0.59 or levels.max() > 1.41:
         raise NotYet("With strength 0.4 a factor lies between 0.6 and 1.4; some of these do not.")
     if levels.min() > 0.75 or levels.max() < 1.25:
@@ -108,7 +108,7 @@ def random_brightness(answer) -> str:
 
 @exercise("Exercise 3.5")
 def four_ways_up(answer, prediction, trial, size: int = 96) -> str:
-    """Exercise 3.5: a pipeline whose draws show an image all four ways up; how many points the reader expects of it.
+    """Exercise 3.5: a pipeline whose views show an image all four ways up; how many points the reader expects of it.
 
     `size` is the side of the task's images in pixels. `trial(pipeline)` trains with it and returns a `Difference`: the
     accuracy on the task's pictures, minus that after training with copies (notebook 03).
@@ -122,8 +122,8 @@ def four_ways_up(answer, prediction, trial, size: int = 96) -> str:
     with readers_code("It"):
         change = trial(answer)
     if change.word == "lower":
-        raise NotYet(f"The draws lie all four ways, and yet the accuracy on the camera's pictures changes by {change}. "
-                     "Look at the draws: what else happens to the pictures in them?")
+        raise NotYet(f"The views lie all four ways, and yet the accuracy on the camera's pictures changes by {change}. "
+                     "Look at the views: what else happens to the pictures in them?")
     return f"The accuracy on the camera's pictures changes by {change}. You predicted {expected:+g}."
 
 
@@ -132,22 +132,22 @@ ASLANT = 15  # degrees: no more than a picture taken by hand may be tilted
 
 
 def _check_ways_up(pipeline, size: int) -> None:
-    """Raise `NotYet` unless the draws of an image whose upper half is bright show it all four ways up, and upright."""
+    """Raise `NotYet` unless the views of an image whose upper half is bright show it all four ways up, and upright."""
     probe = torch.full((3, size, size), 20, dtype=torch.uint8)
     probe[:, :size // 2] = 220
-    towards = [angle for drawn in _draws(pipeline, probe) if (angle := _brighter_side(drawn)) is not None]
+    towards = [angle for drawn in _views(pipeline, probe) if (angle := _brighter_side(drawn)) is not None]
     aslant = max((abs(angle - 90 * round(angle / 90)) for angle in towards), default=0)
     lying = {SIDES[round(angle / 90) % 4] for angle in towards}
     if missing := [side for side in ("top", "bottom", "left", "right") if side not in lying]:
-        raise NotYet(f"In 100 draws an image's upper edge never came to lie at the {missing[0]}; with this camera it "
+        raise NotYet(f"In 100 views an image's upper edge never came to lie at the {missing[0]}; with this camera it "
                      "does.")
     if aslant > ASLANT:
-        raise NotYet(f"Some draws lie aslant, one by {aslant:.0f} degrees. What must not matter here is which side is "
+        raise NotYet(f"Some views lie aslant, one by {aslant:.0f} degrees. What must not matter here is which side is "
                      "up, and no more than that.")
 
 
-def _draws(pipeline, probe) -> list[torch.Tensor]:
-    """A hundred draws of an image; raises `NotYet` unless each is an image of the same kind."""
+def _views(pipeline, probe) -> list[torch.Tensor]:
+    """A hundred views of an image; raises `NotYet` unless each is an image of the same kind."""
     drawn = []
     # torchvision's transforms draw from the global generator: the verdict must not depend on it, nor disturb it
     with torch.random.fork_rng(devices=[]):

@@ -10,17 +10,17 @@ from helpers import figures
 from helpers.lesson_03 import plots
 from helpers.panel import Panel, panel, paragraph
 
-DRAWS = 12  # of the image, in two rows
+VIEWS = 12  # of the image, in two rows
 
 
 def augmentation(original, build, draw, examine, judge) -> Panel:
-    """Sliders for an augmentation pipeline and a question; its draws, what an exam on such draws says, and its code.
+    """Sliders for an augmentation pipeline and a question; its views, what a quiz on such views says, and its code.
 
     Args:
         original: the image (3, H, W), uint8.
         build: `build(padding=, crop=, flip=, rotation=, brightness=, hue=)` returns the pipeline, and its text to copy.
-        draw: `draw(pipeline, images, seed)` returns a draw of each of the images (n, 3, H, W).
-        examine: `examine(pipeline, seed)` returns what the exam says, a `Difference`; asked once for each setting.
+        draw: `draw(pipeline, images, seed)` returns a view of each of the images (n, 3, H, W).
+        examine: `examine(pipeline, seed)` returns what the quiz says, a `Difference`; asked once for each setting.
         judge: `judge(difference, verdict)` returns a sentence. The verdict is "yes", "not sure", "no", or "" as long as
             the reader has not answered for these settings.
 
@@ -50,10 +50,10 @@ def augmentation(original, build, draw, examine, judge) -> Panel:
         if name != "seed":
             slider.observe(ask_again, "value")
 
-    @functools.lru_cache(maxsize=1)  # the same draws and the same exam, whatever the reader answers
+    @functools.lru_cache(maxsize=1)  # the same views and the same quiz, whatever the reader answers
     def measured(seed: int, **settings) -> tuple:
         pipeline, code = build(**settings)
-        pictures = draw(pipeline, original.repeat(DRAWS, 1, 1, 1), seed)
+        pictures = draw(pipeline, original.repeat(VIEWS, 1, 1, 1), seed)
         return figures.rendered(plots.draws, original, pictures), examine(pipeline, seed), html.escape(code)
 
     def show(verdict: str, **settings) -> str:

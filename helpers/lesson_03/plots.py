@@ -13,9 +13,9 @@ EXAMS = {"other things": (GREY, "o"), "training images, moved": (PINK, "D"),
 
 
 def draws(original, pictures) -> None:
-    """One image (3, H, W) on the left, random draws of it (n, 3, H, W) in two rows beside it. All uint8.
+    """One image (3, H, W) on the left, views of it (n, 3, H, W) in two rows beside it. All uint8.
 
-    The draws are laid out as one sheet of pixels, which is drawn quickly enough for a panel that follows a slider.
+    The views are laid out as one sheet of pixels, which is drawn quickly enough for a panel that follows a slider.
     """
     original = np.asarray(original).transpose(1, 2, 0)
     height, width = original.shape[:2]
@@ -25,7 +25,7 @@ def draws(original, pictures) -> None:
     figure, axis = page(7.5, 7.5 * (bottom + head + gap // 2) / right)
     axis.imshow(original, extent=(gap, gap + 2 * width, bottom - gap, gap))
     axis.text(gap + width, 0, "stored image", ha="center", va="bottom", fontsize=13)
-    axis.text((start + right - gap) / 2, 0, f"{len(pictures)} draws", ha="center", va="bottom", fontsize=13)
+    axis.text((start + right - gap) / 2, 0, f"{len(pictures)} views", ha="center", va="bottom", fontsize=13)
     sheet = np.full((2, columns, height + gap, width + gap, 3), 255, np.uint8)
     for k, drawn in enumerate(np.asarray(pictures).transpose(0, 2, 3, 1)):
         sheet[k // columns, k % columns, :height, :width] = drawn
@@ -33,7 +33,7 @@ def draws(original, pictures) -> None:
     axis.imshow(sheet, extent=(start, right, bottom + gap // 2, gap // 2))
     axis.set(xlim=(0, right), ylim=(bottom + gap // 2, -head))
     different = len({drawn.tobytes() for drawn in np.asarray(pictures)})
-    show(figure, f"One image, and {len(pictures)} random draws of it, {different} of them different from one another.")
+    show(figure, f"One image, and {len(pictures)} random views of it, {different} of them different from one another.")
 
 
 def value_histograms(groups: dict) -> None:
