@@ -299,7 +299,7 @@ def test_the_page_of_results_says_what_patience_gave():
     last = [one for one in evidence.longer() if one.epochs == 80]
     assert [one.labels for one in last] == [5, None]
     for one in last:
-        assert str(one.accuracy) in text and str(one.lead).split(":")[0] in text and one.lead.word == "higher"
+        assert str(one.accuracy) in text and str(one.lead) in text
 
 
 def test_the_readme_has_three_results_of_those_that_ship():
