@@ -150,7 +150,7 @@ def both_kinds(right_a, right_b, labels, things=None, *, resamples: int = 2_000,
              for a, b in zip(right_a, right_b, strict=True)]
     mean = [np.asarray(rows, dtype=np.float64).mean(0) for rows in (right_a, right_b)]
     over_things = paired_difference(*mean, labels, things, resamples=resamples, seed=seed)
-    middle, luck = over_things.estimate, STUDENT[len(draws)] * statistics.stdev(draws) / math.sqrt(len(draws))
+    middle, luck = over_things.estimate, _students_bar(draws)
     return Difference(middle, middle - math.hypot(middle - over_things.low, luck),
                       middle + math.hypot(over_things.high - middle, luck))
 
@@ -169,12 +169,16 @@ def of_folds(over_things: Interval, folds: Sequence[float]) -> Interval:
     """
     if len(folds) not in STUDENT:
         raise ValueError(f"The luck of the training shows in 2 to 10 folds; these are {len(folds)}.")
-    luck = STUDENT[len(folds)] * statistics.stdev(folds) / math.sqrt(len(folds))
-    middle = over_things.estimate
+    middle, luck = over_things.estimate, _students_bar(folds)
     return replace(over_things, low=min(over_things.low, middle - luck), high=max(over_things.high, middle + luck))
 
 
 # --- the recipe --------------------------------------------------------------------------------------------------
+
+def _students_bar(values: Sequence[float]) -> float:
+    """How far a 95 % interval of the mean of these independent values reaches to either side."""
+    return STUDENT[len(values)] * statistics.stdev(values) / math.sqrt(len(values))
+
 
 def _middle(values: np.ndarray, labels: np.ndarray, things: np.ndarray, resamples: int, seed: int) -> list[float]:
     """The 2.5 and the 97.5 % percentile of the resamples' means of `values` over classes."""

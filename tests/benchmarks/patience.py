@@ -16,7 +16,6 @@ import argparse
 
 from helpers import evidence
 from helpers.folds import FOLDS
-from helpers.intervals import accuracy_interval, of_folds, paired_difference
 from tests.benchmarks import transfer
 from tests.benchmarks.ledger import MEASURED, Ledger, write_json
 
@@ -59,16 +58,12 @@ def measure(share: int, of: int) -> None:
 
 def report() -> dict:
     """Accuracies from scratch with intervals, and what *full* is ahead at each length, in pairs."""
-    rows, exams = [], transfer.pooled(TARGET)
+    rows = []
     for labels in LABELS:
-        ahead = usual(labels, "full")
-        full = transfer.answers_of(ahead)
+        full = usual(labels, "full")
         for times in TIMES:
             own = trained(labels, times)
-            answers = transfer.answers_of(own)
-            accuracy = of_folds(accuracy_interval(answers, *exams), [run["accuracy"] for run in own])
-            lead = of_folds(paired_difference(full, answers, *exams),
-                            [one["accuracy"] - other["accuracy"] for one, other in zip(ahead, own, strict=True)])
+            accuracy, (lead, _) = transfer.accuracy(TARGET, own), transfer.lead(TARGET, full, own)
             rows.append({"labels": labels, "epochs": epochs_of(times), "accuracy": accuracy.estimate,
                          "low": accuracy.low, "high": accuracy.high, "minutes": sum(run["minutes"] for run in own),
                          "lead": {"difference": lead.estimate, "low": lead.low, "high": lead.high}})

@@ -36,7 +36,7 @@ from torch import nn
 from helpers import evidence, features, figures, networks
 from helpers.folds import FOLDS, exam, lessons, validation
 from helpers.inference import evaluate
-from helpers.intervals import accuracy_interval, of_folds, paired_difference, things_of
+from helpers.intervals import Difference, Interval, accuracy_interval, of_folds, paired_difference, things_of
 from helpers.preprocess import Preprocess
 from helpers.training import fit
 from tests.benchmarks.ledger import MEASURED, Ledger, write_json
@@ -125,7 +125,7 @@ def wanted(scores: dict[int, dict[float, float]], first: float) -> set[float]:
 
 def trainings(name: str, labels: int | None, method: str) -> dict[tuple[int, float], dict]:
     """What has been trained so far, by fold and rate; of LP-FT only what began with the head as it is chosen now."""
-    own, heads = Ledger(RUNS, {}).results(target=name, labels=labels, method=method), {}
+    own = Ledger(RUNS, {}).results(target=name, labels=labels, method=method)
     if method == "LP-FT":
         heads = head_rates(name, labels)
         own = [run for run in own if run["head_rate"] == heads.get(run["fold"])]
@@ -186,26 +186,38 @@ def pooled(name: str) -> tuple[list[int], list[str]]:
     return [label for one in exams for label in one.labels.tolist()], [t for one in exams for t in things_of(one)]
 
 
+def folds_of(own: list[dict]) -> list[float]:
+    """The accuracy in each fold."""
+    return [run["accuracy"] for run in own]
+
+
+def accuracy(name: str, own: list[dict]) -> Interval:
+    """The accuracy over all things of a target, of the runs of its five folds."""
+    return of_folds(accuracy_interval(answers_of(own), *pooled(name)), folds_of(own))
+
+
+def lead(name: str, a: list[dict], b: list[dict]) -> tuple[Difference, list[float]]:
+    """How far the runs `a` are ahead of `b`, in pairs: over all things of a target, and in each fold."""
+    folds = [one - other for one, other in zip(folds_of(a), folds_of(b), strict=True)]
+    return of_folds(paired_difference(answers_of(a), answers_of(b), *pooled(name)), folds), folds
+
+
 def report() -> dict:
     """Accuracies with interval and spread, and differences in pairs, of all cells whose five folds are done."""
     rows, right = [], {(name, labels, method): own for name in TARGETS for labels in LABELS for method in FIRST
                        if (own := counted(name, labels, method))}
     for (name, labels, method), own in right.items():
-        answers = answers_of(own)
-        folds = [run["accuracy"] for run in own]
-        interval = of_folds(accuracy_interval(answers, *pooled(name)), folds)
+        interval = accuracy(name, own)
         rows.append({"target": name, "labels": labels, "method": method, "accuracy": interval.estimate,
-                     "low": interval.low, "high": interval.high, "folds": folds, "rates": [run["rate"] for run in own],
+                     "low": interval.low, "high": interval.high, "folds": folds_of(own),
+                     "rates": [run["rate"] for run in own],
                      "minutes": sum(run["minutes"] for run in trainings(name, labels, method).values())})
     differences = []
     for name, labels, a, b in [(name, labels, a, b) for name in TARGETS for labels in LABELS
                                for a, b in (("full", "frozen"), ("full", "scratch"), ("frozen", "scratch"),
                                             ("LP-FT", "full"), ("LP-FT", "frozen"))]:
         if (name, labels, a) in right and (name, labels, b) in right:
-            one, other = (answers_of(right[name, labels, method]) for method in (a, b))
-            folds = [x["accuracy"] - y["accuracy"] for x, y in
-                     zip(right[name, labels, a], right[name, labels, b], strict=True)]
-            found = of_folds(paired_difference(one, other, *pooled(name)), folds)
+            found, folds = lead(name, right[name, labels, a], right[name, labels, b])
             differences.append({"target": name, "labels": labels, "pair": [a, b], "difference": found.estimate,
                                 "low": found.low, "high": found.high, "folds": folds, "text": str(found)})
     settings = {"pictures": PICTURES, "batch": BATCH, "epochs": EPOCHS, "views": VIEWS, **RECIPE}
