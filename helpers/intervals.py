@@ -76,15 +76,19 @@ def one_per_thing(found: list[int], split) -> list[int]:
     return list(first.values())
 
 
+def things_per_class(split) -> np.ndarray:
+    """How many things each class of `split` shows, (classes,)."""
+    own = {(label, thing) for label, thing in zip(split.labels.tolist(), things_of(split), strict=True)}
+    return np.bincount([label for label, _ in own], minlength=len(split.classes))
+
+
 def enough_things(split, least: int = 5):
     """The images of `split` whose class shows at least `least` things; all of them where no class does.
 
     In a class-balanced accuracy each class counts the same. So a class that shows two things lets each of them move the
     accuracy by as much as all of a large class's things together may, and every interval is as long as that.
     """
-    own = {(label, thing) for label, thing in zip(split.labels.tolist(), things_of(split), strict=True)}
-    counts = np.bincount([label for label, _ in own], minlength=len(split.classes))
-    enough = counts[split.labels.numpy()] >= least
+    enough = things_per_class(split)[split.labels.numpy()] >= least
     return split.pick(np.flatnonzero(enough).tolist()) if enough.any() else split
 
 
