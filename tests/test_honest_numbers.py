@@ -12,7 +12,7 @@ from torchvision.transforms import v2
 from helpers import networks
 from helpers.features import Features
 from helpers.images import ImageSplit
-from helpers.intervals import Difference, accuracy_interval, paired_difference, things_of
+from helpers.intervals import Difference, accuracy_interval, enough_things, paired_difference, things_of
 from helpers.preprocess import Preprocess
 from helpers.progress import Progress
 
@@ -86,7 +86,7 @@ def run(notebook: str, drawings: bool) -> tuple[Spy, dict]:
         "networks": networks, "SIZE": splits["train"].images.shape[-1],
         "train": splits["train"], "datasets": SimpleNamespace(load=lambda data, name, cache: splits[name]),
         "Difference": Difference, "things_of": things_of, "accuracy_interval": accuracy_interval,
-        "paired_difference": paired_difference,
+        "paired_difference": paired_difference, "enough_things": enough_things,
         "training": spy, "inference": spy, "features": spy, "figures": SimpleNamespace(images=silent, effects=silent),
         "plots": SimpleNamespace(gap_in_parts=silent), "Progress": Progress,
         "lab": SimpleNamespace(backbone="pocket_vgg", data="", device="cpu", rate=1e-3, seed=0, cache=None),
@@ -107,6 +107,8 @@ def test_what_is_reported_has_taught_nothing_and_chosen_nothing_or_is_called_tra
     spy, names = run("03_augmentation.ipynb", drawings)
     runs = len(names["RATES"]) * names["SEARCH"] + names["DRAWS"] - names["SEARCH"]
     assert len(names["runs"]) == runs * len(names["sides"])
+    if drawings:  # the second class shows four things: too few
+        assert set(names["exam"].labels.tolist()) == set(range(10)) - {1}
     taught, chosen = set().union(*spy.learnt), set().union(*spy.chose)
     assert not taught & chosen
     unseen = [shown for shown in spy.reported if not shown & (taught | chosen)]

@@ -260,7 +260,7 @@ def test_alt_texts_state_the_result(monkeypatch):
     alt = functools.partial(alt_of, monkeypatch)
     assert "one: 1 of 4 filters below 10 %, 2 above 90 %" in alt(plots_02.colour_shares,
                                                                  {"one": torch.tensor([0.05, 0.5, 0.95, 0.99])})
-    assert "most parameters are in classifier.0, most work is in features.8." in alt(
+    assert "most parameters are in classifier.0, most work is in features.8, features.13." in alt(
         plots_02.parameters_and_work, TABLE, "")
     assert "From features.16 on they are larger than the image." in alt(plots_02.receptive_fields, IMAGE, BLOCKS, TABLE)
     assert "None is larger" in alt(plots_02.receptive_fields, IMAGE, BLOCKS[:2], TABLE[:6])

@@ -29,7 +29,7 @@ def image_and_maps(image, maps, titles, layer: str) -> None:
     for k, values in enumerate(maps):
         _map(figure.add_subplot(grid[k // columns, 2 + k % columns]), values, titles[k])
     share = 100 * np.mean([(np.asarray(values) > 0).mean() for values in maps])
-    show(figure, f"An image, and {len(maps)} maps that {layer} makes of it. Each brings out other parts of it: on "
+    show(figure, f"An image, and {len(maps)} maps that {layer} makes of it. On "
                  f"average a filter answers at {share:.0f} % of all places.")
 
 
@@ -58,7 +58,8 @@ def parameters_and_work(table, title: str) -> None:
     axes[1].set_yticks(range(len(rows)), [row.name for row in rows], ha="center", fontsize=11)
     axes[1].tick_params(axis="y", pad=42)
     figure.suptitle(title, fontsize=13)
-    most = {key: max(rows, key=lambda row: getattr(row, key)).name for key, *_ in halves}
+    largest = {key: max(getattr(row, key) for row in rows) for key, *_ in halves}
+    most = {key: ", ".join(row.name for row in rows if getattr(row, key) == largest[key]) for key in largest}
     alt = "; ".join(f"{row.name} {row.parameters:,} parameters, {row.multiply_adds:,} multiply-adds" for row in rows)
     show(figure, f"{title}: most parameters are in {most['parameters']}, most work is in {most['multiply_adds']}. For "
                  f"each layer: {alt}.")

@@ -71,6 +71,12 @@ def test_shows_no_error_and_no_warning(code):
     assert [k for k, output in outputs(code) if output.output_type == "error" or output.get("name") == "stderr"] == []
 
 
+def test_shows_no_bare_value_that_a_last_line_has_left(code):
+    """Such as `History(epochs=[{...`: what is worth reading is printed, drawn or shown."""
+    assert [k for k, output in outputs(code) if output.output_type == "execute_result"
+            and list(output.data) == ["text/plain"]] == []
+
+
 def test_holds_no_widget_state(notebook):
     assert "widgets" not in notebook.metadata
 
