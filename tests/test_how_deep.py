@@ -85,7 +85,7 @@ def test_what_is_kept_gives_the_answers_of_the_whole_network(names):
 
 def test_the_exam_has_an_image_of_each_thing_and_no_class_with_a_single_one(names):
     assert names["exam"].labels.bincount().tolist() == [3, 2] and len(set(names["things"])) == 5
-    assert len(names["quiz"]) == 6 and {len(one) for one in names["lessons"].values()} == {9}
+    assert len(names["quiz"]) == 5 and {len(one) for one in names["lessons"].values()} == {9}
 
 
 @pytest.mark.parametrize("counts, left", [((7, 5, 4), [7, 5]), ((9, 3, 2), [9, 3]), ((6, 5, 5), [6, 5, 5])])

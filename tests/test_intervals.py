@@ -342,13 +342,26 @@ def test_one_fold_tells_nothing_of_the_luck_of_training(folds):
         of_folds(Interval(0.5, 0.4, 0.6), folds)
 
 
+def showing(*classes: str) -> ImageSplit:
+    """An exam in which each letter is the thing that an image shows, of the class with that number."""
+    labels = [k for k, things in enumerate(classes) for _ in things]
+    return ImageSplit(torch.zeros(len(labels), 3, 2, 2, dtype=torch.uint8), torch.tensor(labels),
+                      tuple(str(k) for k in range(len(classes))), tuple(f"{label}{thing}; x" for label, thing in zip(
+                          labels, "".join(classes), strict=True)))
+
+
 def test_a_class_of_few_things_is_left_out():
-    """Two images of one thing are one; and where every class is as small, nothing is left out."""
-    split = ImageSplit(torch.zeros(9, 3, 2, 2, dtype=torch.uint8), torch.tensor([0, 0, 0, 1, 1, 1, 1, 2, 2]),
-                       ("a", "b", "c"), tuple(f"{thing}; x" for thing in ("p", "q", "r", "s", "s", "s", "t", "u", "v")))
-    assert enough_things(split, 3).labels.tolist() == [0, 0, 0]
-    assert enough_things(split, 2).labels.tolist() == split.labels.tolist()
-    assert enough_things(split).labels.tolist() == split.labels.tolist()
+    """Two images of one thing are one thing."""
+    assert enough_things(showing("pqr", "ssst", "uvw"), 3).labels.tolist() == [0, 0, 0, 2, 2, 2]
+    assert enough_things(showing("pqr", "ssst", "uvw"), 2).labels.tolist() == [0, 0, 0, 1, 1, 1, 1, 2, 2, 2]
+
+
+@pytest.mark.parametrize("things, stay", [
+    (("pqrstuv", "abc", "xy"), {0, 1}), (("pqrstuv", "xy", "ab"), {0, 1, 2}), (("pqrstuv", "x", "a"), {0, 1, 2}),
+    (("pqrstuv", "", "ab"), {0, 2}), (("pqr", "", ""), {0}), (("pqrstuv", "abcde", "xyzu"), {0, 1})])
+def test_two_classes_stay_in_an_exam_however_small_they_are(things, stay):
+    """An exam of one class is passed by whoever always names it."""
+    assert set(enough_things(showing(*things)).labels.tolist()) == stay
 
 
 # --- what does not fit ---------------------------------------------------------------------------------------------

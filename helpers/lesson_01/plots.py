@@ -176,7 +176,7 @@ def probes(found: dict[str, dict], guessing: float) -> None:
             axis.text(end + 1.2, y, f"{value:.0f}", va="center", fontsize=11)
     axis.axvline(100 * guessing, color=GREY, linewidth=1, linestyle=":")
     axis.set_yticks(range(len(found)), [str(target) for target in found], parse_math=False)
-    axis.set(xlabel="test accuracy (%), with its 95 % interval; dotted: guessing", xlim=(0, 105))
+    axis.set(xlabel="test accuracy (%), with its 95 % interval over things; dotted: guessing", xlim=(0, 105))
     axis.invert_yaxis()
     axis.grid(axis="y", visible=False)
     figure.legend(loc="outside upper center", ncols=3)

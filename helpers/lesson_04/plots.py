@@ -94,7 +94,8 @@ def contest(scores: dict[str, list[float]], intervals: dict) -> None:
     axis.grid(axis="x", visible=False)
     figure.legend(loc="outside upper center", ncols=2)
     told = ", ".join(f"{method} {interval}" for method, interval in intervals.items())
-    show(figure, f"Accuracy in the exam, mean over {len(lines)} draws of the labels with 95 % intervals: {told}.")
+    show(figure, f"Accuracy in the exam, mean over {len(lines)} draws of the labels, with 95 % intervals over things: "
+                 f"{told}.")
 
 
 def comparison_table(results: dict, seconds: dict, trained: dict, memory: dict, peak: dict, rates: dict) -> None:
