@@ -307,9 +307,12 @@ def test_the_readme_has_three_results_of_those_that_ship():
     section = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## Three results\n")[1].split("\n## ")[0]
     found = json.loads(evidence.FILE.read_text(encoding="utf-8"))
     said = {(d["target"], d["labels"], *d["pair"]): d["text"] for d in found["differences"]}
-    asked = [("near", None, "full", "scratch"), ("near", 5, "full", "scratch"), ("near", None, "full", "frozen"),
-             ("near", 5, "full", "frozen"), ("far", 5, "full", "scratch"), ("far", 5, "frozen", "scratch")]
+    longest = {row.labels: str(row.lead) for row in evidence.longer()}
+    asked = [said["near", None, "full", "scratch"], longest[None], said["near", 5, "full", "scratch"], longest[5],
+             said["near", None, "full", "frozen"], said["near", 5, "full", "frozen"]]
+    asked += [said[target, labels, "full", "scratch"] for target in ("middle", "far") for labels in (5, None)]
+    asked += [said["far", 5, "frozen", "scratch"]]
     text = " ".join(section.split())
-    assert [said[one] for one in asked] == re.findall(r"\S+ points \([^)]*\): \w+", text)
+    assert asked == re.findall(r"\S+ points \([^)]*\): \w+", text)
     near = {row["method"]: row["accuracy"] for row in found["rows"] if (row["target"], row["labels"]) == ("near", None)}
     assert f"scratch {100 * near['scratch']:.0f} %, full {100 * near['full']:.0f} %" in text
