@@ -105,7 +105,7 @@ def test_the_padding_reaches_so_far_that_half_the_image_may_leave_the_frame(pane
 def test_a_verdict_gets_an_answer_and_holds_for_these_settings_only(panel, asked):
     shown, (*_, rotation, _, _, seed, verdict) = panel.children[1], controls(panel)
     assert "And you?" in shown.value and "changes by -10.0 points (-20.0 to -5.0): lower" in shown.value
-    for answer, words in (("yes", "may learn from"), ("not sure", "in doubt"), ("no", "false")):
+    for answer, words in (("yes", "something to learn from"), ("not sure", "in doubt"), ("no", "false")):
         verdict.value = answer
         assert words in shown.value and "And you?" not in shown.value
     assert len(asked) == 1  # the quiz is the same, whatever the reader thinks of the labels
@@ -117,7 +117,7 @@ def test_a_verdict_gets_an_answer_and_holds_for_these_settings_only(panel, asked
 
 
 def test_what_a_yes_means_depends_on_the_quiz(names):
-    for difference, words in ((Difference(-0.1, -0.2, -0.05), "may learn from such views"),
+    for difference, words in ((Difference(-0.1, -0.2, -0.05), "something to learn from such views"),
                               (Difference(-0.1, -0.2, 0.05), "nothing speaks for it or against it yet"),
                               (Difference(0.1, 0.02, 0.2), "even easier")):
         sentence = names["judge"](difference, "yes")
