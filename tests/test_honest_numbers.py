@@ -112,7 +112,8 @@ def test_what_is_reported_has_taught_nothing_and_chosen_nothing_or_is_called_tra
     taught, chosen = set().union(*spy.learnt), set().union(*spy.chose)
     assert not taught & chosen
     unseen = [shown for shown in spy.reported if not shown & (taught | chosen)]
-    training = [shown for shown in spy.reported if any(shown <= own for own in spy.learnt)]
+    asked = spy.shown(names["pool"].pick(names["in_exam"]))  # training images are reported of the exam's classes alone
+    training = [shown for shown in spy.reported if shown in [own & asked for own in spy.learnt]]
     assert len(unseen) + len(training) == len(spy.reported)
     assert len(training) == 2 * len(names["sides"]) * names["DRAWS"]  # as they are, and moved
 
