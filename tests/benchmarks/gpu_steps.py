@@ -16,7 +16,6 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
-from torch.utils.flop_counter import FlopCounterMode
 
 from helpers import features, hardware, networks
 from helpers.hardware import Arithmetic
@@ -25,6 +24,7 @@ from helpers.training import fit, training_mode, training_step
 from tests.benchmarks import card, usual_recipe
 from tests.benchmarks.gpu_graph import recorded_step
 from tests.benchmarks.gpu_world import World
+from tests.benchmarks.work import fastest_product, operations
 
 Steps = dict[str, Callable[[], dict]]
 RATE = 3e-5
@@ -38,18 +38,9 @@ def peak(world: World) -> Steps:
 
 
 def matrix_product(world: World, dtype: torch.dtype) -> dict:
-    """The speed of a product of two square matrices, the fastest of five runs: what the card can do at most."""
-    n, times = world.scale.matrix, 10
-    a, b = (torch.randn(n, n, device=world.device).to(dtype) for _ in range(2))
-    out = torch.empty_like(a)
-
-    def run() -> None:
-        for _ in range(times):
-            torch.mm(a, b, out=out)
-
-    run()
-    fastest = min(card.timed(world.device, run)[0] for _ in range(5))
-    return {"rows and columns": n, "operations per second": 2 * n**3 * times / fastest}
+    """The speed of a product of two square matrices: what the card can do at most."""
+    return {"rows and columns": world.scale.matrix,
+            "operations per second": fastest_product(world.device, dtype, world.scale.matrix)}
 
 
 # --- the usual recipe and the course, by turns -------------------------------------------------------------------
@@ -83,7 +74,7 @@ def usual(world: World, frozen: bool, seed: int, epochs: int | None = None) -> d
     """The usual recipe: "seconds" per epoch, "images per second", "operations per second", "memory" in bytes."""
     epochs = epochs or world.scale.usual_epochs
     model = world.network(frozen, folded=False, seed=seed)
-    work = operations(model, world) * len(world.train)
+    work = both_passes(model, world) * len(world.train)
     mean, std = world.preprocess.mean, world.preprocess.std
     card.clear(world.device)
     seconds = usual_recipe.train(model, world.train, world.val, mean, std, RATE, epochs, seed)["seconds"] / epochs
@@ -94,7 +85,7 @@ def course(world: World, frozen: bool, seed: int, epochs: int | None = None) -> 
     """The course's way, and the same about it; of frozen features, computed once, each epoch bears its part."""
     epochs = epochs or world.scale.epochs
     model = world.network(frozen, folded=not frozen, seed=seed)
-    work = operations(model, world) * len(world.train) / (epochs if frozen else 1)
+    work = both_passes(model, world) * len(world.train) / (epochs if frozen else 1)
     settings = {"epochs": epochs, "batch_size": world.scale.batch, "seed": seed}
     card.clear(world.device)
 
@@ -109,14 +100,9 @@ def course(world: World, frozen: bool, seed: int, epochs: int | None = None) -> 
     return measured(world, card.timed(world.device, run)[0] / epochs, work)
 
 
-def operations(model: nn.Module, world: World) -> int:
-    """Additions and multiplications for one image: its forward pass, and the backward pass through what learns."""
-    image = world.preprocess(world.train.images[:1].to(world.device))
-    model.eval()
-    with FlopCounterMode(display=False) as counter:
-        model(image).sum().backward()
-    model.zero_grad()
-    return counter.get_total_flops()
+def both_passes(model: nn.Module, world: World) -> int:
+    """Operations for one image, forward and back. (Hardly any image is there to evaluate on.)"""
+    return operations(model, world.preprocess(world.train.images[:1].to(world.device)))[1]
 
 
 def measured(world: World, seconds: float, work: float) -> dict:

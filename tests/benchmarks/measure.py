@@ -22,6 +22,7 @@ from helpers import datasets, features, networks
 from helpers.preprocess import Preprocess
 from helpers.training import fit
 from tests.benchmarks import usual_recipe
+from tests.benchmarks.work import operations
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,10 @@ TASKS = {
 
 
 def run(task: Task, side: str, seed: int, lr: float | None = None) -> dict:
-    """Train once; `side` is "recipe" or "ours". Returns "seconds" and "accuracy" (best epoch on validation images)."""
+    """Train once; `side` is "recipe" or "ours".
+
+    Returns "seconds", "accuracy" (best epoch on validation images), and "operations", which all that took.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     train = datasets.pocket("train", renderings=20).few(task.per_class, seed)  # a class has not so many drawings
     val = datasets.pocket("val").at_most(task.val_per_class, seed)
@@ -57,17 +61,22 @@ def run(task: Task, side: str, seed: int, lr: float | None = None) -> dict:
     model = networks.build(task.backbone, num_classes=10, seed=seed).to(device)
     if task.frozen:
         networks.unfreeze(networks.head(networks.freeze(model)))
+    if side == "ours" and not task.frozen:
+        networks.fold_first_linear(model)
+    preprocess, rate = Preprocess(mean, std), lr or (task.recipe_lr if side == "recipe" else task.our_lr)
+    forward, both = operations(model, preprocess(train.images[:1].to(device)))
+    once = side == "ours" and task.frozen  # the features are computed once, whatever the number of epochs
+    work = (both * len(train) + forward * len(val)) * (1 if once else task.epochs)
     if side == "recipe":
-        return usual_recipe.train(model, train, val, mean, std, lr or task.recipe_lr, task.epochs, seed)
-    lr, preprocess, start = lr or task.our_lr, Preprocess(mean, std), time.perf_counter()
+        return {**usual_recipe.train(model, train, val, mean, std, rate, task.epochs, seed), "operations": work}
+    start = time.perf_counter()
     if task.frozen:
         few, exam = (features.extract(model, split, preprocess) for split in (train, val))
-        history = fit(networks.head(model), few, exam, lr=lr, epochs=task.epochs, seed=seed)
+        history = fit(networks.head(model), few, exam, lr=rate, epochs=task.epochs, seed=seed)
     else:
-        networks.fold_first_linear(model)
-        history = fit(model, train, val, groups=networks.parameter_groups(model, lr, 3 * lr), epochs=task.epochs,
+        history = fit(model, train, val, groups=networks.parameter_groups(model, rate, 3 * rate), epochs=task.epochs,
                       preprocess=preprocess, seed=seed)
-    return {"seconds": time.perf_counter() - start, "accuracy": history.best_accuracy}
+    return {"seconds": time.perf_counter() - start, "accuracy": history.best_accuracy, "operations": work}
 
 
 def peak_memory() -> int:
