@@ -219,7 +219,7 @@ def test_results_are_those_of_the_file():
             assert cell.startswith(f"{100 * row.accuracy.estimate:.1f} (")
     assert len(rows) == sum(len(site_pages.evidence.label_counts(target)) for target in site_pages.evidence.TARGETS)
     assert len(found["differences"].splitlines()) == len(rows) + 2 and "undecided" in found["differences"]
-    assert "tests.benchmarks.transfer" in found["notes"] and "|" not in found["notes"], "the prose below its table"
+    assert "tests.benchmarks.transfer" in found["notes"] and "| near |" not in found["notes"], "what is below"
 
 
 @pytest.mark.parametrize("number", range(1, 7))
