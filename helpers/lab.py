@@ -95,7 +95,7 @@ def setup(backbone: str | None = None, data: str | Path | None = None, seed: int
     if sentence := devices.told(device):
         print(sentence)
     return Lab(track, backbone, data, device, seed, cache,
-               rate=3e-4 if backbone in POCKET else 3e-5)  # ten times the latter destroys what VGG-16 has learnt
+               rate=3e-4 if backbone in POCKET else 3e-5)  # ten times the latter destroys what VGG-16 knew: RESULTS.md
 
 
 def _data(data: str | Path | None, size: int | None) -> str | datasets.Own | None:

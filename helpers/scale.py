@@ -250,7 +250,8 @@ def main() -> None:
     parser.add_argument("--network", choices=plans.NAMES, default="pocket_resnet", metavar="NAME")
     parser.add_argument("--size", type=int, default=96, help="pixels a side")
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--lr", type=float, default=3e-4, help="of the backbone; the head's is ten times as large")
+    parser.add_argument("--lr", type=float, default=3e-4,
+                        help="of the backbone (VGG-16 wants a tenth of this); the head's is ten times as large")
     parser.add_argument("--batch-size", type=int, default=64, help="of a whole step, divided among the GPUs")
     parser.add_argument("--workers", type=int, default=4, help="processes that read, for each GPU")
     try:
