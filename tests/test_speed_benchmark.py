@@ -1,10 +1,16 @@
 """The benchmark of speed: what it counts as work, and what stands in its table."""
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 from tests.benchmarks import __main__ as benchmark
 from tests.benchmarks import card, measure, usual_recipe, work
+from tests.benchmarks.ledger import MEASURED
+
+PAGE = Path(__file__).resolve().parents[1] / "notebooks/SPEED.md"
 
 
 def small_network() -> nn.Module:
@@ -46,3 +52,24 @@ def test_a_row_has_the_ratio_and_the_shares_of_both_peaks():
     row = benchmark.row("full", pairs, {"float32": 1e10, "bfloat16": 4e10})
     assert row == ("| full | 12.0 ± 5.7 | 3.0 ± 1.4 | **4.0 ± 0.0** | 10 / 2 | 40 / 10 | 50.0 ± 0.0 | 60.0 ± 0.0 "
                    "| 2,000 | 1,000 |")
+
+
+def test_the_page_of_speed_has_the_numbers_that_were_measured():
+    found, text = json.loads((MEASURED / "speed.json").read_text()), PAGE.read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| AVX-512")]
+    assert len(rows) == len(found["tasks"]) == 3
+    for row, (task, pairs) in zip(rows, found["tasks"].items(), strict=True):
+        name, *seconds_and_ratio = benchmark.row(task, pairs, found["peaks"]).strip("| ").split(" | ")[:4]
+        said = row.replace("`pocket_vgg`", "pocket").replace("VGG-16", "vgg16")
+        assert name in said and f" | {len(pairs)} | {' | '.join(seconds_and_ratio)} | ".replace("**", "") in said
+    shares = {task: [int(part) for side in benchmark.SIDES
+                     for part in benchmark.shares([pair[side] for pair in pairs], found["peaks"]).split(" / ")]
+              for task, pairs in found["tasks"].items()}
+    text = " ".join(text.split())
+    assert "{:,.0f} billion operations per second in float32, and {:,.0f} billion in bfloat16".format(
+        *(peak / 1e9 for peak in found["peaks"].values())) in text
+    (usual, *_, course), (other_usual, *_, other_course) = shares["full vgg16"], shares["full pocket"]
+    assert f"{usual} % of the float32 peak, and the course at {course} % of the bfloat16 peak" in text
+    assert f"the shares are {other_usual} and {other_course} %" in text
+    seconds = {side: sum(pair[side]["seconds"] for pair in found["tasks"]["full vgg16"]) for side in benchmark.SIDES}
+    assert f"about {seconds['recipe'] / seconds['ours'] / (course / 100):.1f} times as fast" in text

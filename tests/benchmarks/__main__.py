@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from helpers import hardware
 from helpers.fetch.weights import weights_cached
 from tests.benchmarks import card
 from tests.benchmarks.gpu_tables import spread
@@ -69,16 +70,18 @@ def main() -> None:
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, "
           f"{torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'}; mean ± standard deviation")
     device = card.device()
-    peaks = {name: fastest_product(device, getattr(torch, name), MATRIX) for name in ("float32", "bfloat16")}
+    formats = [torch.float32, *filter(None, [hardware.short_format(device)])]
+    peaks = {str(dtype).removeprefix("torch."): fastest_product(device, dtype, MATRIX) for dtype in formats}
     print("The peak, a product of two matrices: " + ", ".join(
         f"{name} {speed / 1e9:,.0f} x 10^9 operations per second" for name, speed in peaks.items()))
-    print("| task | recipe, s | ours, s | ratio | recipe, % of the peaks | ours, % of the peaks | recipe, % right "
-          "| ours, % right | recipe, MB | ours, MB |\n|:--|" + "--:|" * 9)
+    of = f"% of the peak in {' / '.join(peaks)}"
+    print(f"| task | recipe, s | ours, s | ratio | recipe, {of} | ours, {of} | recipe, % right | ours, % right "
+          "| recipe, MB | ours, MB |\n|:--|" + "--:|" * 9)
     results = {}
     for task in tasks:
         results[task] = [{side: measure(task, side, seed) for side in SIDES} for seed in range(args.pairs)]
         print(row(task, results[task], peaks), flush=True)
-    write_json(OUT, {"peaks": peaks, **results})
+        write_json(OUT, {"peaks": peaks, "tasks": results})
 
 
 if __name__ == "__main__":

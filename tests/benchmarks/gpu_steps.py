@@ -101,7 +101,7 @@ def course(world: World, frozen: bool, seed: int, epochs: int | None = None) -> 
 
 
 def both_passes(model: nn.Module, world: World) -> int:
-    """Operations for one image, forward and back. (Hardly any image is there to evaluate on.)"""
+    """Operations for one image, forward and back. (Evaluation is left out: it has hardly any images.)"""
     return operations(model, world.preprocess(world.train.images[:1].to(world.device)))[1]
 
 

@@ -54,7 +54,8 @@ TASKS = {
 def run(task: Task, side: str, seed: int, lr: float | None = None) -> dict:
     """Train once; `side` is "recipe" or "ours".
 
-    Returns "seconds", "accuracy" (best epoch on validation images), and "operations", which all that took.
+    Returns "seconds", "accuracy" (best epoch on validation images), and "operations": additions and multiplications in
+    the whole run, evaluation included.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     train = datasets.pocket("train", renderings=20).few(task.per_class, seed)  # a class has not so many drawings

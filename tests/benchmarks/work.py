@@ -11,7 +11,8 @@ from tests.benchmarks import card
 def operations(model: nn.Module, image: Tensor) -> tuple[int, int]:
     """Additions and multiplications for one image (1, 3, h, w): of its forward pass, and with the backward pass, too.
 
-    The backward pass counts as far as something learns. `model` is left in evaluation mode, without gradients.
+    Convolutions and products of matrices are counted, the backward pass as far as something learns. `model` is left in
+    evaluation mode, without gradients.
     """
     counts = []
     model.eval()
