@@ -1,6 +1,6 @@
 """Which learning rates suit VGG-16, and what becomes of it without pre-training? On the course's drawings, on a CPU.
 
-    python -m tests.benchmarks.recipes            # an hour or two on two cores; goes on where it was stopped
+    python -m tests.benchmarks.recipes            # about an hour on two cores; goes on where it was stopped
     python -m tests.benchmarks.recipes --report   # the table of what there is
 
 torchvision's cache has to hold VGG-16's original convolutions, "IMAGENET1K_FEATURES". That file has no classifier. So
@@ -9,14 +9,15 @@ What is found holds for the convolutions; a classifier of three layers, with dro
 
 *frozen* trains the linear layer; *full* everything, that layer at ten times the rate; *LP-FT* the layer first, at the
 rate that was best for frozen; *scratch* begins with random weights, plain as VGG-16 is, or with batch norm. Labels,
-epochs and batches are those of lesson 4 on a CPU; *for longer* has the epochs of lesson 1's network from scratch.
-Scores are class-balanced accuracies on validation images.
+epochs and batches are those of lesson 4 on a CPU; *scratch* has the epochs of lesson 1, and inputs that are normalised
+with the constants of its own training images. Scores are class-balanced accuracies on validation images.
 """
 from __future__ import annotations
 
 import argparse
 import statistics
 import time
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -24,23 +25,36 @@ from torch import nn
 from helpers import datasets, features, networks
 from helpers.images import ImageSplit
 from helpers.inference import evaluate
-from helpers.preprocess import Preprocess
+from helpers.preprocess import Preprocess, channel_statistics
 from helpers.training import fit
 from tests.benchmarks.ledger import MEASURED, Ledger
 
 WEIGHTS = "IMAGENET1K_FEATURES"
-RATES = {"frozen": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2), "full": (1e-5, 3e-5, 1e-4, 3e-4), "LP-FT": (1e-5, 3e-5, 1e-4, 3e-4),
-         "scratch": (3e-5, 1e-4, 3e-4, 1e-3), "scratch, batch norm": (1e-4, 3e-4, 1e-3, 3e-3),
-         "scratch, batch norm, for longer": (1e-4, 3e-4, 1e-3)}
-LONG = 20  # epochs, as in lesson 1
-LABELS, EPOCHS, BATCH, VIEWS, DRAWS = 12, 6, 16, 4, (0, 1)
+LABELS, BATCH, VIEWS, DRAWS = 12, 16, 4, (0, 1)
 RUNS = MEASURED / "recipes.jsonl"
 
 
-def network(method: str, seed: int, classes: int = 10) -> nn.Module:
+@dataclass(frozen=True)
+class Method:
+    rates: tuple[float, ...]
+    epochs: int = 6
+    pretrained: bool = True
+    batch_norm: bool = False
+
+
+METHODS = {
+    "frozen": Method((3e-4, 1e-3, 3e-3, 1e-2, 3e-2)),
+    "full": Method((1e-5, 3e-5, 1e-4, 3e-4)),
+    "LP-FT": Method((1e-5, 3e-5, 1e-4, 3e-4)),
+    "scratch, plain": Method((3e-5, 1e-4, 3e-4), epochs=20, pretrained=False),
+    "scratch, batch norm": Method((1e-4, 3e-4, 1e-3), epochs=20, pretrained=False, batch_norm=True),
+}
+
+
+def network(method: Method, seed: int, classes: int = 10) -> nn.Module:
     """VGG-16, plain or with batch norm, with one linear layer on the means of its last maps."""
-    name = "vgg16_bn" if "batch norm" in method else "vgg16"
-    model = networks.build(name, None if method.startswith("scratch") else WEIGHTS, num_classes=classes, seed=seed)
+    model = networks.build("vgg16_bn" if method.batch_norm else "vgg16", WEIGHTS if method.pretrained else None,
+                           num_classes=classes, seed=seed)
     model.avgpool = nn.AdaptiveAvgPool2d(1)
     model.classifier = nn.Sequential(nn.Linear(networks.last_channels(model), classes))
     torch.manual_seed(seed)
@@ -49,19 +63,30 @@ def network(method: str, seed: int, classes: int = 10) -> nn.Module:
     return model
 
 
-def train(method: str, rate: float, seed: int, images: ImageSplit, val: ImageSplit, head_rate: float = 0.0) -> dict:
+def train(name: str, rate: float, seed: int, images: ImageSplit, val: ImageSplit, head_rate: float = 0.0) -> dict:
     """Train once: "accuracy" on `val`, and the "losses" of all epochs."""
-    start, model = time.perf_counter(), network(method, seed, len(images.classes))
-    preprocess = Preprocess(*networks.normalisation("vgg16", WEIGHTS))
-    settings = {"epochs": LONG if method.endswith("for longer") else EPOCHS, "batch_size": BATCH, "seed": seed}
-    if method in ("frozen", "LP-FT"):
-        kept = features.extract(model, images, preprocess, views=VIEWS, seed=seed)
-        history = fit(networks.head(model), kept, lr=rate if method == "frozen" else head_rate, **settings)
-    if method != "frozen":
-        groups = networks.parameter_groups(model, rate, (10 if method == "full" else 1) * rate)
+    start, method = time.perf_counter(), METHODS[name]
+    model = network(method, seed, len(images.classes))
+    preprocess = Preprocess(*(networks.normalisation("vgg16", WEIGHTS) if method.pretrained
+                              else channel_statistics(images.images)))
+    settings = {"epochs": method.epochs, "batch_size": BATCH, "seed": seed}
+    if name in ("frozen", "LP-FT"):
+        seen = features.extract(model, images, preprocess, views=VIEWS, seed=seed)
+        history = fit(networks.head(model), seen, lr=rate if name == "frozen" else head_rate, **settings)
+    if name != "frozen":
+        groups = networks.parameter_groups(model, rate, (10 if name == "full" else 1) * rate)
         history = fit(model, images, groups=groups, preprocess=preprocess, **settings)
     return {"accuracy": evaluate(model, val, preprocess).accuracy, "losses": history.column("train_loss"),
-            "seconds": time.perf_counter() - start}
+            "head_rate": head_rate, "seconds": time.perf_counter() - start}
+
+
+def kept(name: str, **wanted) -> list[dict]:
+    """The trainings of this method that are in RUNS, made with today's settings."""
+    return ledger().results(method=name, epochs=METHODS[name].epochs, **wanted)
+
+
+def ledger() -> Ledger:
+    return Ledger(RUNS, {"labels": LABELS, "batch": BATCH})
 
 
 def best_rate(runs: list[dict]) -> float:
@@ -72,28 +97,28 @@ def best_rate(runs: list[dict]) -> float:
 
 def measure() -> None:
     """Every training that has not been kept yet."""
-    ledger, everything, val = Ledger(RUNS, {}), datasets.pocket("train"), datasets.pocket("val").at_most(20)
-    for method, rates in RATES.items():
-        for rate in rates:
+    everything, val = datasets.pocket("train"), datasets.pocket("val").at_most(20)
+    for name, method in METHODS.items():
+        for rate in method.rates:
             for seed in DRAWS:
-                if ledger.results(method=method, rate=rate, seed=seed):
+                if kept(name, rate=rate, seed=seed):
                     continue
-                head_rate = best_rate(ledger.results(method="frozen")) if method == "LP-FT" else 0.0
-                found = train(method, rate, seed, everything.few(LABELS, seed), val, head_rate)
-                ledger.add(method=method, rate=rate, seed=seed, **found)
-                print(f"{method}, rate {rate:g}, draw {seed}: {100 * found['accuracy']:.1f} %, loss "
+                head_rate = best_rate(kept("frozen")) if name == "LP-FT" else 0.0
+                found = train(name, rate, seed, everything.few(LABELS, seed), val, head_rate)
+                ledger().add(method=name, epochs=method.epochs, rate=rate, seed=seed, **found)
+                print(f"{name}, rate {rate:g}, draw {seed}: {100 * found['accuracy']:.1f} %, loss "
                       f"{found['losses'][0]:.2f} to {found['losses'][-1]:.2f}, {found['seconds']:.0f} s", flush=True)
 
 
 def table() -> str:
     """A row for each method and rate: each draw's accuracy, and the mean loss of the first and last epoch."""
-    lines = ["| method | rate | accuracy, % | loss, first epoch | last epoch |", "|:--|--:|:--|--:|--:|"]
-    for method, rates in RATES.items():
-        for rate in rates:
-            if runs := Ledger(RUNS, {}).results(method=method, rate=rate):
+    lines = ["| method | epochs | rate | accuracy, % | loss, first epoch | last epoch |", "|:--|--:|--:|:--|--:|--:|"]
+    for name, method in METHODS.items():
+        for rate in method.rates:
+            if runs := kept(name, rate=rate):
                 accuracies = ", ".join(f"{100 * run['accuracy']:.1f}" for run in runs)
                 first, last = (statistics.mean(run["losses"][place] for run in runs) for place in (0, -1))
-                lines.append(f"| {method} | {rate:g} | {accuracies} | {first:.2f} | {last:.2f} |")
+                lines.append(f"| {name} | {method.epochs} | {rate:g} | {accuracies} | {first:.2f} | {last:.2f} |")
     return "\n".join(lines)
 
 
