@@ -62,12 +62,13 @@ def test_every_depth_is_measured_once_with_the_rate_that_validation_chose(small,
     elpv_tuned.measure(64, seed=0)
     runs = [json.loads(line) for line in elpv_tuned.RUNS.read_text().splitlines() if line]
     for depth in ("last block", "last two blocks"):
-        tried = {run["rate"]: elpv.scores(run["answers"], run["labels"])["accuracy"] for run in runs
+        tried = {run["rate"]: run["scores"]["accuracy"] for run in runs
                  if run["depth"] == depth and run["part"] == "validation"}
         (examined,) = [run["rate"] for run in runs if run["depth"] == depth and run["part"] == "test"]
         assert set(tried) == {1e-4, 1e-3} and tried[examined] == max(tried.values())
     rows = elpv_tuned.table().splitlines()
     assert len(rows) == 2 + 1 + 3 and rows[2].startswith("| | all called sound | 0 | 50.0 (")
+    assert all("labels" not in run for run in runs), "they belong to the data set"
     assert "points" in rows[4] and "points" in rows[5] and "points" not in rows[3]
 
     monkeypatch.setattr(elpv_tuned, "answers", None)  # so that another training would fail

@@ -11,7 +11,8 @@ cell, which looks as much like a cell in a mirror or upside down. Above stand th
 the last 512 maps, and one linear layer, which learns first (LP-FT; Kumar et al., 2022, arXiv 2202.10054).
 
 The rate is the one with most validation cells right, at 144 pixels, where trying is cheap. Test cells are examined once
-for each size and depth. `measured/elpv.jsonl` keeps every training, so a run that was stopped goes on where it was.
+for each size and depth. `measured/elpv.jsonl` keeps every training, so a run that was stopped goes on where it was: its
+answers and what they are worth, but not the cells' labels, which are the data set's.
 """
 from __future__ import annotations
 
@@ -121,7 +122,7 @@ def best_rate(depth: str, seed: int) -> float:
     runs = Ledger(RUNS, {}).results(part="validation", size=CHOOSING, depth=depth, seed=seed)
     if {run["rate"] for run in runs} < set(RATES):
         raise SystemExit(f"The rates come first: python -m tests.benchmarks.elpv_tuned --size {CHOOSING}")
-    return max(runs, key=lambda run: elpv.scores(run["answers"], run["labels"])["accuracy"])["rate"]
+    return max(runs, key=lambda run: run["scores"]["accuracy"])["rate"]
 
 
 def measure(size: int, seed: int, count: int | None = None) -> None:
@@ -135,12 +136,15 @@ def measure(size: int, seed: int, count: int | None = None) -> None:
 
     def train(part: str, depth: str, rate: float, learn: np.ndarray, watch: np.ndarray) -> None:
         key, start = {"part": part, "size": size, "depth": depth, "seed": seed, "rate": rate}, time.perf_counter()
-        if not ledger.results(**key):
-            given = answers(cells, depth, rate, seed, learn, watch, settings)
-            ledger.add(**key, answers=given, labels=cells.labels[watch].tolist(),
-                       minutes=(time.perf_counter() - start) / 60)
-            print(f"{size} pixels, seed {seed}, {depth}, rate {rate:g}: {part} done after "
-                  f"{(time.perf_counter() - start) / 60:.1f} min", flush=True)
+        if ledger.results(**key):
+            return
+        given, labels = answers(cells, depth, rate, seed, learn, watch, settings), cells.labels[watch].tolist()
+        frozen = ledger.results(**key | {"depth": "frozen", "rate": 0.0})
+        ledger.add(**key, minutes=(time.perf_counter() - start) / 60, answers=given, scores=elpv.scores(given, labels),
+                   intervals=intervals(given, labels), all_sound=intervals([0] * len(labels), labels),
+                   ahead=str(ahead(given, frozen[0]["answers"], labels)) if frozen else "")
+        print(f"{size} pixels, seed {seed}, {depth}, rate {rate:g}: {part} done after "
+              f"{(time.perf_counter() - start) / 60:.1f} min", flush=True)
 
     for depth in DEPTHS:
         if depth != "frozen" and size == CHOOSING:
@@ -150,35 +154,34 @@ def measure(size: int, seed: int, count: int | None = None) -> None:
         train("test", depth, rate, np.concatenate([learn, val]), test)
 
 
-def interval(answers: list[int], labels: list[int], name: str) -> str:
-    """One of the scores in %, with its 95 % interval over cells, which are drawn again with replacement."""
+def intervals(answers: list[int], labels: list[int]) -> dict[str, str]:
+    """The scores in %, each with its 95 % interval over cells, which are drawn again with replacement."""
     answers, labels = np.array(answers), np.array(labels)
     draws = np.random.default_rng(0).integers(len(labels), size=(2_000, len(labels)))
-    drawn = [elpv.scores(answers[own], labels[own])[name] for own in draws]
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return f"{100 * elpv.scores(answers, labels)[name]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+    drawn, found = [elpv.scores(answers[own], labels[own]) for own in draws], {}
+    for name, score in elpv.scores(answers, labels).items():
+        low, high = np.quantile([one[name] for one in drawn], (0.025, 0.975))
+        found[name] = f"{100 * score:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+    return found
 
 
-def ahead(run: dict, frozen: dict) -> Difference:
-    """How far this network is ahead of the frozen one, in pairs; accuracy as the published table has it."""
-    right = [np.equal(one["answers"], one["labels"]) for one in (run, frozen)]
-    return paired_difference(*right, np.zeros(len(right[0]), int))  # one class: nothing is balanced
+def ahead(answers: list[int], frozen: list[int], labels: list[int]) -> Difference:
+    """How far a network is ahead of the frozen one, in pairs; accuracy as the published table has it."""
+    right = [np.equal(own, labels) for own in (answers, frozen)]
+    return paired_difference(*right, np.zeros(len(labels), int))  # one class: nothing is balanced
 
 
 def table() -> str:
     """A row for each size, depth and split, as Markdown; in % with 95 % intervals over cells."""
     names = ("accuracy", "balanced accuracy", "F1")
     lines = [f"| pixels | what learns | split | {' | '.join(names)} | ahead of frozen |", "|--:|:--|--:|" + "--:|" * 4]
-    ledger, splits = Ledger(RUNS, {}), set()
-    for run in ledger.results(part="test"):
+    splits = set()
+    for run in Ledger(RUNS, {}).results(part="test"):
         if run["seed"] not in splits:
             splits.add(run["seed"])
-            lines.append(f"| | all called sound | {run['seed']} | " + " | ".join(
-                interval([0] * len(run["labels"]), run["labels"], name) for name in names) + " | |")
-        frozen = ledger.results(part="test", size=run["size"], seed=run["seed"], depth="frozen")[0]
-        lead = "" if run["depth"] == "frozen" else str(ahead(run, frozen))
-        lines.append(f"| {run['size']} | {run['depth']} | {run['seed']} | " + " | ".join(
-            interval(run["answers"], run["labels"], name) for name in names) + f" | {lead} |")
+            lines.append(f"| | all called sound | {run['seed']} | {' | '.join(map(run['all_sound'].get, names))} | |")
+        lines.append(f"| {run['size']} | {run['depth']} | {run['seed']} | "
+                     f"{' | '.join(map(run['intervals'].get, names))} | {run['ahead']} |")
     return "\n".join(lines)
 
 
