@@ -67,7 +67,7 @@ def test_every_depth_is_measured_once_with_the_rate_that_validation_chose(small,
         (examined,) = [run["rate"] for run in runs if run["depth"] == depth and run["part"] == "test"]
         assert set(tried) == {1e-4, 1e-3} and tried[examined] == max(tried.values())
     rows = elpv_tuned.table().splitlines()
-    assert len(rows) == 2 + 1 + 3 and rows[2].startswith("| | all called sound | 0 | 50.0 (")
+    assert len(rows) == 2 + 1 + 3 and rows[2].startswith("| | all called sound | | 0 | 50.0 (")
     assert all("labels" not in run for run in runs), "they belong to the data set"
     assert "points" in rows[4] and "points" in rows[5] and "points" not in rows[3]
 
@@ -93,8 +93,9 @@ def test_kept_maps_are_what_the_network_computes(small, depth):
     with torch.no_grad():
         expected = networks.in_two(model, f"features.{elpv_tuned.DEPTHS[depth]}")[0](inputs)
     found = cells.maps(depth, "mirrored")[:4].float()
-    torch.testing.assert_close(found, expected, rtol=0.01, atol=0.01)
-    assert len(list(elpv_tuned.MAPS.glob("*.npy"))) == 1 + (depth == "last block")
+    torch.testing.assert_close(found, expected, rtol=0.05, atol=0.05)  # bfloat16 has three digits
+    assert (found - cells.maps(depth, "plain")[:4].float()).abs().max() > 0.5, "another view is something else"
+    assert len(list(elpv_tuned.MAPS.glob("*.npy"))) == 2 * (1 + (depth == "last block"))
 
 
 def test_a_map_file_is_written_whole_or_not_at_all(tmp_path):
