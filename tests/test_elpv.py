@@ -1,5 +1,6 @@
 """The benchmark on solar cells, with invented cells and the small network in VGG-16's place."""
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ from helpers import networks
 from helpers.images import ImageSplit
 from helpers.inference import evaluate
 from tests.benchmarks import elpv, elpv_tuned
+
+
+PAGE = Path(__file__).resolve().parents[1] / "notebooks/RESULTS.md"
 
 
 def invented(count=None, size=64) -> ImageSplit:
@@ -107,3 +111,14 @@ def test_a_map_file_is_written_whole_or_not_at_all(tmp_path):
     assert not (tmp_path / "maps.npy").exists()
     first = elpv_tuned.kept(tmp_path / "maps.npy", lambda: torch.ones(3))
     assert torch.equal(first, elpv_tuned.kept(tmp_path / "maps.npy", broken))
+
+
+def test_the_page_of_results_has_the_table_of_what_was_measured():
+    assert elpv_tuned.table() in PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("depth", ["last block", "last two blocks"])
+def test_the_rate_that_was_chosen_lies_between_two_that_are_no_better(depth):
+    runs = elpv_tuned.Ledger(elpv_tuned.RUNS, {}).results(part="validation", size=elpv_tuned.CHOOSING, depth=depth)
+    tried = {run["rate"]: run["scores"]["accuracy"] for run in runs}
+    assert min(tried) < elpv_tuned.best_rate(depth, 0) < max(tried)
