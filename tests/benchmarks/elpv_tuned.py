@@ -1,9 +1,9 @@
 """Real photographs, fine-tuned: VGG-16's last block, and its last two, on solar cells; head first.
 
     pip install elpv-dataset                     # see `elpv`, which has the photographs, the splits and the frozen head
-    python -m tests.benchmarks.elpv_tuned --size 144   # first: it chooses the learning rates
-    python -m tests.benchmarks.elpv_tuned --size 224   # then with these rates; about an hour on two cores
-    python -m tests.benchmarks.elpv_tuned --size 300   # the size of the photographs; about two hours
+    python -m tests.benchmarks.elpv_tuned --size 144   # first: it chooses the learning rates; an hour on two cores
+    python -m tests.benchmarks.elpv_tuned --size 224   # then with these rates; some fifty minutes
+    python -m tests.benchmarks.elpv_tuned --size 300   # the size of the photographs; an hour and a half
     python -m tests.benchmarks.elpv_tuned --report     # the tables of what there is
 
 Below the part that learns nothing changes, so its maps are computed once and kept in `build/elpv`: four views of each
