@@ -12,7 +12,6 @@ from helpers.images import ImageSplit
 from helpers.inference import evaluate
 from tests.benchmarks import elpv, elpv_tuned
 
-
 PAGE = Path(__file__).resolve().parents[1] / "notebooks/RESULTS.md"
 
 
