@@ -1,5 +1,6 @@
 """The benchmark of depths: what it stores, and that what is trained above the cut gets the gradients of the whole."""
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +9,10 @@ from torch.nn.functional import cross_entropy
 from helpers import datasets, networks
 from helpers.preprocess import Preprocess
 from tests.benchmarks import depth
+from tests.benchmarks.gpu_tables import spread
+from tests.benchmarks.ledger import MEASURED
 
+PAGE = Path(__file__).resolve().parents[1] / "notebooks/SPEED.md"
 SLOTS = {"last two blocks": 10, "last block": 15, "classifier": 20}  # where pocket_vgg pools, as CUTS are VGG-16's
 
 
@@ -59,3 +63,10 @@ def test_pairs_are_written_by_turns(monkeypatch, tmp_path, capsys):
     assert order == [("usual", 0), ("ours", 0), ("usual", 1), ("ours", 1)]
     assert "the course is 5.0 ± 0.0 times as fast" in capsys.readouterr().out
     assert json.loads(depth.OUT.read_text())["pairs"] == [seconds] * 2
+
+
+def test_the_page_of_speed_has_what_was_measured():
+    pairs, text = json.loads((MEASURED / "depth.json").read_text())["pairs"], PAGE.read_text(encoding="utf-8")
+    usual, ours = (spread([pair[side] for pair in pairs], ".0f") for side in ("usual", "ours"))
+    assert f"{ours} s instead of {usual} s, in {len(pairs)} pairs" in text
+    assert f"{spread([pair['usual'] / pair['ours'] for pair in pairs], '.1f')} times as fast" in text
