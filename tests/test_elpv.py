@@ -82,6 +82,12 @@ def test_every_depth_is_measured_once_with_the_rate_that_validation_chose(small,
 def test_a_larger_size_takes_the_rates_that_were_chosen(small, monkeypatch):
     with pytest.raises(SystemExit, match="^The rates come first: .* --size 64$"):
         elpv_tuned.measure(96, seed=0)
+    for depth in ("last block", "last two blocks"):  # one rate is missing, and another does not stand in for it
+        for rate in (1e-4, 0.5):
+            elpv_tuned.Ledger(elpv_tuned.RUNS, {}).add(part="validation", size=64, depth=depth, seed=0, rate=rate,
+                                                       scores={"accuracy": 0.0})
+    with pytest.raises(SystemExit, match="^The rates come first: .* --size 64$"):
+        elpv_tuned.measure(96, seed=0)
     elpv_tuned.measure(64, seed=0)
     elpv_tuned.measure(96, seed=0)
     runs = [json.loads(line) for line in elpv_tuned.RUNS.read_text().splitlines() if line]
