@@ -186,7 +186,7 @@ def table() -> str:
     lines = [f"| pixels | what learns | rate | split | {' | '.join(names)} | ahead of frozen |",
              "|--:|:--|--:|--:|" + "--:|" * 4]
     splits = set()
-    for run in Ledger(RUNS, {}).results(part="test"):
+    for run in sorted(Ledger(RUNS, {}).results(part="test"), key=lambda run: (run["seed"], run["size"])):
         if run["seed"] not in splits:
             splits.add(run["seed"])
             lines.append(f"| | all called sound | | {run['seed']} | {' | '.join(map(run['all_sound'].get, names))} | |")
