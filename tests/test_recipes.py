@@ -36,7 +36,7 @@ def test_every_method_is_measured_once(small, monkeypatch):
     recipes.measure()
     runs = [json.loads(line) for line in recipes.RUNS.read_text().splitlines() if line]
     assert all(0 <= run["accuracy"] <= 1 for run in runs) and len(runs) == len(rows)
-    assert [len(run["losses"]) for run in runs] == [1, 1, 1, 3, 3]
+    assert [len(run["losses"]) for run in runs] == [1] * 7 + [3, 3]
     monkeypatch.setattr(recipes, "LABELS", 2)  # another setting: nothing of what is kept counts
     assert len(recipes.table().splitlines()) == 2
 
@@ -50,6 +50,22 @@ def test_a_network_from_scratch_gets_the_constants_of_its_own_images(small, monk
         seen.clear()
         recipes.train(name, 1e-4, 0, images, images)
         assert seen["used"].mean == mean
+
+
+@pytest.mark.parametrize(("name", "decay", "last"), [
+    ("full", 0.01, 0.0), ("full, weight decay 1", 1.0, 0.0), ("LP-FT, weight decay 1", 1.0, 0.0),
+    ("full, constant rate", 0.01, 1e-4), ("LP-FT, constant rate", 0.01, 1e-4)])
+def test_what_varies_is_the_decay_or_the_schedule_of_all_layers(small, monkeypatch, name, decay, last):
+    """`last` is the rate at the end of the training, where the course's schedule has fallen to zero."""
+    runs, new_run = [], recipes.training.new_run
+    monkeypatch.setattr(recipes.training, "new_run", lambda *args: runs.append(new_run(*args)) or runs[-1])
+    images = recipes.datasets.pocket("train").few(1)
+    recipes.train(name, 1e-4, 0, images, images, head_rate=1e-3)
+    assert len(runs) == (2 if name.startswith("LP-FT") else 1)
+    assert {group["weight_decay"] for group in runs[-1].optimiser.param_groups} == {decay}
+    assert min(runs[-1].schedule.get_last_lr()) == pytest.approx(last)
+    if len(runs) == 2:
+        assert runs[0].optimiser.param_groups[0]["weight_decay"] == 0.01 and runs[0].schedule.get_last_lr() == [0.0]
 
 
 @pytest.mark.parametrize("name", recipes.METHODS)

@@ -1,6 +1,6 @@
 """Which learning rates suit VGG-16, and what becomes of it without pre-training? On the course's drawings, on a CPU.
 
-    python -m tests.benchmarks.recipes            # about an hour on two cores; goes on where it was stopped
+    python -m tests.benchmarks.recipes            # an hour and a half on two cores; goes on where it was stopped
     python -m tests.benchmarks.recipes --report   # the table of what there is
 
 torchvision's cache has to hold VGG-16's original convolutions, "IMAGENET1K_FEATURES". That file has no classifier. So
@@ -10,19 +10,22 @@ What is found holds for the convolutions; a classifier of three layers, with dro
 *frozen* trains the linear layer; *full* everything, that layer at ten times the rate; *LP-FT* the layer first, at the
 rate that was best for frozen; *scratch* begins with random weights, plain as VGG-16 is, or with batch norm. Labels,
 epochs and batches are those of lesson 4 on a CPU; *scratch* has the epochs of lesson 1, and inputs that are normalised
-with the constants of its own training images. Scores are class-balanced accuracies on validation images.
+with the constants of its own training images. And, for *full* and *LP-FT*: what a hundred times the weight decay does,
+and a rate that neither rises nor falls. Scores are class-balanced accuracies on validation images.
 """
 from __future__ import annotations
 
 import argparse
 import statistics
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
+from unittest.mock import patch
 
 import torch
 from torch import nn
 
-from helpers import datasets, features, networks
+from helpers import datasets, features, networks, training
 from helpers.images import ImageSplit
 from helpers.inference import evaluate
 from helpers.preprocess import Preprocess, channel_statistics
@@ -40,12 +43,18 @@ class Method:
     epochs: int = 6
     pretrained: bool = True
     batch_norm: bool = False
+    weight_decay: float = 0.01  # as `fit` has it
+    constant: bool = False  # the rate stays at its peak
 
 
 METHODS = {
     "frozen": Method((3e-4, 1e-3, 3e-3, 1e-2, 3e-2)),
     "full": Method((1e-5, 3e-5, 1e-4, 3e-4)),
     "LP-FT": Method((1e-5, 3e-5, 1e-4, 3e-4)),
+    "full, weight decay 1": Method((3e-5, 1e-4), weight_decay=1.0),
+    "LP-FT, weight decay 1": Method((3e-5, 1e-4), weight_decay=1.0),
+    "full, constant rate": Method((1e-5, 3e-5, 1e-4), constant=True),
+    "LP-FT, constant rate": Method((1e-5, 3e-5, 1e-4), constant=True),
     "scratch, plain": Method((3e-5, 1e-4, 3e-4), epochs=20, pretrained=False),
     "scratch, batch norm": Method((1e-4, 3e-4, 1e-3), epochs=20, pretrained=False, batch_norm=True),
 }
@@ -65,17 +74,19 @@ def network(method: Method, seed: int, classes: int = 10) -> nn.Module:
 
 def train(name: str, rate: float, seed: int, images: ImageSplit, val: ImageSplit, head_rate: float = 0.0) -> dict:
     """Train once: "accuracy" on `val`, and the "losses" of all epochs."""
-    start, method = time.perf_counter(), METHODS[name]
+    start, method, way = time.perf_counter(), METHODS[name], name.split(",")[0]
     model = network(method, seed, len(images.classes))
     preprocess = Preprocess(*(networks.normalisation("vgg16", WEIGHTS) if method.pretrained
                               else channel_statistics(images.images)))
     settings = {"epochs": method.epochs, "batch_size": BATCH, "seed": seed}
-    if name in ("frozen", "LP-FT"):
+    if way in ("frozen", "LP-FT"):
         seen = features.extract(model, images, preprocess, views=VIEWS, seed=seed)
-        history = fit(networks.head(model), seen, lr=rate if name == "frozen" else head_rate, **settings)
-    if name != "frozen":
-        groups = networks.parameter_groups(model, rate, (10 if name == "full" else 1) * rate)
-        history = fit(model, images, groups=groups, preprocess=preprocess, **settings)
+        history = fit(networks.head(model), seen, lr=rate if way == "frozen" else head_rate, **settings)
+    if way != "frozen":
+        groups = networks.parameter_groups(model, rate, (10 if way == "full" else 1) * rate)
+        with patch.object(training, "rise_and_fall", lambda step, steps: 1.0) if method.constant else nullcontext():
+            history = fit(model, images, groups=groups, preprocess=preprocess, weight_decay=method.weight_decay,
+                          **settings)
     return {"accuracy": evaluate(model, val, preprocess).accuracy, "losses": history.column("train_loss"),
             "head_rate": head_rate, "seconds": time.perf_counter() - start}
 
@@ -103,7 +114,7 @@ def measure() -> None:
             for seed in DRAWS:
                 if kept(name, rate=rate, seed=seed):
                     continue
-                head_rate = best_rate(kept("frozen")) if name == "LP-FT" else 0.0
+                head_rate = best_rate(kept("frozen")) if name.startswith("LP-FT") else 0.0
                 found = train(name, rate, seed, everything.few(LABELS, seed), val, head_rate)
                 ledger().add(method=name, epochs=method.epochs, rate=rate, seed=seed, **found)
                 print(f"{name}, rate {rate:g}, draw {seed}: {100 * found['accuracy']:.1f} %, loss "
