@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from helpers import alike, photographs, pictures
 from helpers.collection import Collection, collect
 from helpers.composition import SIZE
-from helpers.figures import BLUE, GREEN, ORANGE, picture, show
+from helpers.figures import BLUE, GREEN, ORANGE, class_name, picture, show
 from helpers.photographs import counted, few, listed, tally
 
 UNEVEN = 2  # times as many pictures as another class has, from which on it is told
@@ -185,6 +185,9 @@ def draw(found: Audit) -> None:
                 axis.set_anchor(side)  # a pair meets in the middle, however tall the figure is
                 if k is not None:
                     picture(axis, usable[k])
+                    height, aligned = (1.04, "bottom") if side == "S" else (-0.04, "top")
+                    axis.text(0.5, height, class_name(found.places[k][1], 12), fontsize=9, ha="center", va=aligned,
+                              transform=axis.transAxes)
     splits = f" in {', '.join(found.albums)}" if len(found.albums) > 1 else ""
     told = "; ".join(f"{found.classes[k]} {', '.join(map(str, found.counts[:, k]))}" for k in shown)
     with pictures.quiet():  # of signs that no font here has: the table has them

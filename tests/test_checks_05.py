@@ -85,7 +85,7 @@ def too_little(model) -> None:
     (lambda model: by_hand(model, norms=False), "features.1.running_mean is another"),
     (too_little, "features.1.running_mean is another"),
     (lambda model: by_hand(model, head=False), "The head should learn"),
-    (lambda model: by_hand(model, train=False), "dropout neither"),
+    (lambda model: by_hand(model, train=False), "dropout is not in training mode either"),
     (lambda model: None, "features.0.weight still requires a gradient"),
     (lambda model: model.nothing, "Given a network, your function stopped with AttributeError"),
     (networks.build("pocket_vgg_bn", None, 3), "a function that takes a network")])

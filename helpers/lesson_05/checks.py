@@ -78,7 +78,7 @@ def frozen_by_hand(answer) -> str:
     if changed:
         raise NotYet(f"After one batch, {changed[0]} is another: that layer was in training mode.")
     if not any(layer.training for layer in model.modules() if isinstance(layer, nn.Dropout)):
-        raise NotYet("Now no layer is in training mode, dropout neither. Call model.train() first, then set the batch "
+        raise NotYet("Now dropout is not in training mode either. Call model.train() first, then set the batch "
                      "norm layers back.")
     return "Nothing below the head changes any more, whatever passes through."
 

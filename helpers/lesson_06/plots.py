@@ -40,7 +40,8 @@ def by_class(shares: dict[str, list[float]], counts, classes) -> None:
     (before, first), (after, second) = ((label, 100 * np.array(values)[shown]) for label, values in shares.items())
     places = -np.arange(len(shown))
     axis.hlines(places, first, second, color=GREY, linewidth=2)
-    axis.plot(first, places, "o", color=GREY, label=before)
+    axis.plot(first, places, "o", color=GREY, markersize=11, markerfacecolor="white", markeredgewidth=2,
+              label=before)  # a ring: it is seen where the other result is the same
     axis.plot(second, places, "D", color=ORANGE, label=after)
     names = [f"{class_name(classes[k])} ({int(counts[k])})" for k in shown]
     axis.set_yticks(places, names)
