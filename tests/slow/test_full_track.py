@@ -51,7 +51,7 @@ def check(result, data: str = "stl10") -> None:
     code = [cell for cell in result.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert [output for cell in code for output in cell.outputs if output.get("name") == "stderr"] == []
-    aside = "(Here stands a drawing pad. Run the notebook to draw on it.)"  # the same on every track
+    aside = "(A drawing pad appears here when you run the notebook.)"  # the same on every track
     assert re.findall(r".*(?:pocket|emoji|drawing).*", result.text.replace(aside, "")) == []
 
 
