@@ -63,6 +63,10 @@ class Run:
         """Put back what `state` gave, on whichever device the model is now."""
         self.model.load_state_dict(state["weights"], strict=False)  # not strict: frozen weights are not in it
         self.optimiser.load_state_dict(state["optimiser"])
+        for parameter, averages in self.optimiser.state.items():
+            for name, value in averages.items():  # in the layout that the weight has here: a GPU's is another
+                if value.shape == parameter.shape:
+                    averages[name] = torch.empty_like(parameter).copy_(value)
         self.schedule.load_state_dict(state["schedule"])
         if state["scaler"]:  # empty if the run began on a device that needs none
             self.arithmetic.scaler.load_state_dict(state["scaler"])

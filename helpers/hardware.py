@@ -13,8 +13,10 @@ from torch.utils.data import TensorDataset
 
 NO_ROOM = ("The GPU's memory is too small, even with one image at a time: close other notebooks that use the GPU, "
            "freeze more layers, or take a smaller network.")
-# cuBLAS and cuDNN allocate memory of their own, and report a failure in their own words.
-NO_MEMORY = ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION",
+# cuBLAS and cuDNN allocate memory of their own, and report a failure in their own words. ("Not initialized" is what
+# they say when a full card has no room for their first call: github.com/pytorch/pytorch/issues/91958.)
+NO_MEMORY = ("CUBLAS_STATUS_NOT_INITIALIZED", "CUDNN_STATUS_NOT_INITIALIZED", "CUBLAS_STATUS_ALLOC_FAILED",
+             "CUDNN_STATUS_ALLOC_FAILED", "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION",
              "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION", "CUDA error: out of memory", "MPS backend out of memory",
              "UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY")
 

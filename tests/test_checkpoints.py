@@ -168,6 +168,19 @@ def test_a_run_goes_on_where_it_was_broken_off(tmp_path, monkeypatch, capsys, sh
     assert capsys.readouterr().out == ("run.pt: resumed after epoch 2 of 5.\nrun.pt: resumed after epoch 3 of 5.\n")
 
 
+LAYOUTS = torch.contiguous_format, torch.channels_last
+
+
+@pytest.mark.parametrize(("before", "after"), [LAYOUTS, LAYOUTS[::-1]])
+def test_a_run_goes_on_where_the_layout_is_another(tmp_path, monkeypatch, before, after):
+    """A GPU's weights lie channels last, a CPU's don't; and a fused step reads the averages as they lie in memory."""
+    monkeypatch.setattr(hardware, "short_format", lambda device: None)
+    _, expected = run()
+    break_off(monkeypatch, tmp_path / "run.pt", 2, model=network().to(memory_format=before))
+    _, history = run(network().to(memory_format=after), checkpoint=tmp_path / "run.pt")
+    assert history.column("train_loss") == pytest.approx(expected.column("train_loss"), abs=1e-4)
+
+
 def test_the_same_cell_may_run_again_with_a_half_trained_network(tmp_path, monkeypatch, undisturbed):
     break_off(monkeypatch, tmp_path / "run.pt", 2)
     model, _ = run(epochs=1, lr=0.1)

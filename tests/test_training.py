@@ -478,6 +478,7 @@ def test_evaluation_in_parts_gives_the_same_logits(tiny):
 
 
 @pytest.mark.parametrize("words", ["CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+                                   "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
                                    "cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "CUDA error: out of memory"])
 def test_cublas_and_cudnn_have_their_own_words_for_it(tiny, words, capsys):
     model = Crowded(convolutions(), 5, RuntimeError(words))

@@ -33,9 +33,10 @@ def machine(device: torch.device) -> dict:
     if device.type != "cuda":
         return {"device": f"CPU ({platform.machine()})", "threads": torch.get_num_threads(), **versions}
     return {"device": torch.cuda.get_device_name(device),
-            "memory, GB": round(torch.cuda.mem_get_info(device)[1] / 1e9, 1),
+            "memory, GB": round(torch.cuda.get_device_properties(device).total_memory / 1e9, 1),
             "capability": ".".join(map(str, torch.cuda.get_device_capability(device))),
-            "CUDA": torch.version.cuda, "cuDNN": torch.backends.cudnn.version(), **versions}
+            "CUDA": torch.version.cuda, "cuDNN": torch.backends.cudnn.version(),
+            "TF32 in convolutions": torch.backends.cudnn.allow_tf32, **versions}
 
 
 def timed(device: torch.device, work: Callable[[], Result]) -> tuple[float, Result]:

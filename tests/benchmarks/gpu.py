@@ -12,6 +12,7 @@ former.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -79,9 +80,10 @@ def measure_apart(name: str, here: World, ledger: Ledger, limit: float) -> None:
     """`measure` in a process of its own, which is ended after `limit` seconds. (On a CPU nothing can break a card.)"""
     if here.device.type != "cuda":
         return measure(name, here, ledger)
-    command = [sys.executable, "-m", "tests.benchmarks.gpu", "--section", name]
+    command = [sys.executable, "-m", "tests.benchmarks.gpu", "--section", name] + ["--miniature"] * here.miniature
+    surroundings = {**os.environ, "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}  # or a second time would compile nothing
     try:
-        if subprocess.run(command + ["--miniature"] * here.miniature, timeout=limit).returncode:
+        if subprocess.run(command, timeout=limit, env=surroundings).returncode:
             print(f"{name}: its process broke off; the others go on.", flush=True)
     except subprocess.TimeoutExpired:
         print(f"{name}: ended after {limit:.0f} s; what it had measured is kept.", flush=True)

@@ -51,4 +51,5 @@ def surroundings(world: World, profile: Path) -> dict[str, str]:
     checkpoint = checkpoint_file() if world.genuine_weights else random_checkpoint(world)
     full_track.make_profile(profile, world.folder, checkpoint, world.scale.narrow)
     home = {} if world.genuine_weights else {"TORCH_HOME": str(checkpoint.parents[2])}
-    return {"TL_TRACK": "full", "TL_CACHE": str(world.folder), "IPYTHONDIR": str(profile), **NO_NETWORK, **home}
+    return {"TL_TRACK": "full", "TL_DEVICE": world.device.type, "TL_CACHE": str(world.folder),
+            "IPYTHONDIR": str(profile), **NO_NETWORK, **home}

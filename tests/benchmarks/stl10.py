@@ -160,7 +160,10 @@ def chosen(size: int, fold: int | None, method: str, settings: Settings, ledger:
         head_rate = chosen(size, fold, "frozen", settings, ledger) if method == "LP-FT" else 0.0
 
         def score(rate: float) -> float:
-            model = learnt(method, train, rate, rate if method == "frozen" else head_rate, settings, seed=0)
+            try:
+                model = learnt(method, train, rate, rate if method == "frozen" else head_rate, settings, seed=0)
+            except FloatingPointError:  # the rate was far too large
+                return 0.0
             return evaluate(model, val, preparation(size)).accuracy
 
         scores = searched(score, FIRST[method])

@@ -23,6 +23,7 @@ def fetch(root: Path) -> None:
         pass  # a mirror for a class need not have it
     print("STL-10's folds stand at the end of its archive: 2.6 GB are read for them, once.", flush=True)
     try:
+        final.parent.mkdir(parents=True, exist_ok=True)  # nothing else of STL-10 need be there yet
         from_archive(stl10.ARCHIVE, final)
     except (Unavailable, OSError, tarfile.TarError, EOFError) as error:
         raise RuntimeError(f"The list of STL-10's folds could not be fetched ({error}): run this again, or put "

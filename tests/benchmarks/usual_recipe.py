@@ -1,7 +1,8 @@
 """The usual recipe: what most tutorials teach today, written plainly, as the baseline of the speed benchmarks.
 
 One image at a time goes through PIL and torchvision's transforms in the workers of a `DataLoader`; the network runs in
-float32; a frozen backbone still sees every image in every epoch. Nothing here is slow on purpose.
+float32 (on a GPU that has it, convolutions in TF32: PyTorch's default); a frozen backbone still sees every image in
+every epoch. Nothing here is slow on purpose.
 """
 from __future__ import annotations
 
@@ -40,9 +41,10 @@ def loaders(train: ImageSplit, val: ImageSplit, mean, std, device: torch.device)
     normalise = [transforms.ToTensor(), transforms.Normalize(mean, std)]
     augmented = transforms.Compose(
         [transforms.RandomCrop(size, padding=4), transforms.RandomHorizontalFlip(), *normalise])
-    options = {"batch_size": BATCH, "num_workers": WORKERS, "pin_memory": device.type == "cuda"}
-    return (DataLoader(Pictures(train, augmented), shuffle=True, **options),
-            DataLoader(Pictures(val, transforms.Compose(normalise)), **options))
+    options = {"batch_size": BATCH, "pin_memory": device.type == "cuda"}
+    few = len(val) < 32  # to start workers would take longer than to load them
+    return (DataLoader(Pictures(train, augmented), shuffle=True, num_workers=WORKERS, **options),
+            DataLoader(Pictures(val, transforms.Compose(normalise)), num_workers=0 if few else WORKERS, **options))
 
 
 def evaluate(model: nn.Module, loader: DataLoader, device: torch.device) -> float:

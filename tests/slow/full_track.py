@@ -24,6 +24,7 @@ from torchvision.datasets import STL10
 from torchvision.models.vgg import VGG, cfgs, make_layers
 
 from helpers import datasets, training
+from helpers.fetch import stl10
 from helpers.images import ImageSplit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +87,8 @@ def make_checkpoint(home: Path, narrow: int) -> Path:
 
 def make_profile(profile: Path, cache: Path, checkpoint: Path, narrow: int) -> None:
     """Write the IPython startup file that calls `arrange` in every kernel which has IPYTHONDIR=`profile`."""
-    md5 = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in (cache / "stl10_binary").iterdir()}
+    files = [cache / "stl10_binary" / name for name in stl10.expected()]  # there may be gigabytes beside them
+    md5 = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in files}
     startup = profile / "profile_default" / "startup" / "00.py"
     startup.parent.mkdir(parents=True)
     startup.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"

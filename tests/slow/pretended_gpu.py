@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 from unittest.mock import create_autospec, patch
 
 import torch
@@ -29,6 +30,7 @@ class Card:
         self.answers = {
             "is_available": lambda: True, "current_device": lambda: 0, "device_count": lambda: 1,
             "get_device_name": lambda device=None: "pretended", "get_device_capability": lambda device=None: (9, 0),
+            "get_device_properties": lambda device=None: SimpleNamespace(total_memory=TOTAL),
             "is_bf16_supported": lambda including_emulation=True: True,
             "is_current_stream_capturing": lambda: False, "synchronize": lambda device=None: None,
             "empty_cache": lambda: None, "mem_get_info": lambda device=None: (TOTAL - self.held, TOTAL),

@@ -28,7 +28,7 @@ def command(build, monkeypatch):
         monkeypatch.setattr(sys, "argv", ["gpu", *arguments])
         gpu.main()
 
-    def run(command, timeout):
+    def run(command, timeout, env):
         assert command[:3] == [sys.executable, "-m", "tests.benchmarks.gpu"] and timeout > 0
         call(*command[3:])
         return subprocess.CompletedProcess(command, 0)
