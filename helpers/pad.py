@@ -70,7 +70,7 @@ class DrawingPad(anywidget.AnyWidget):
             self.strokes = next(self.examples)[1]
 
     def __repr__(self) -> str:
-        return "(A drawing pad appears here when you run the notebook.)"
+        return "(Here stands a drawing pad. Run the notebook to draw on it.)"
 
 
 # --- without a browser -----------------------------------------------------------------------------------------------

@@ -250,7 +250,7 @@ def test_a_new_pad_takes_the_place_of_the_one_before():
 
 
 def test_where_no_widget_runs_words_stand_in_its_place():
-    assert repr(pad.DrawingPad()) == "(A drawing pad appears here when you run the notebook.)"
+    assert repr(pad.DrawingPad()) == "(Here stands a drawing pad. Run the notebook to draw on it.)"
 
 
 def test_the_pad_asks_no_track(cat, monkeypatch):
